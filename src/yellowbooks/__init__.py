@@ -1,0 +1,3 @@
+"""Background jobs that tell people what happened to their account."""
+
+__version__ = "0.1.0"

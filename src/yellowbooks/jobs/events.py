@@ -1,0 +1,25 @@
+"""What the engine says about each transition: one event, written in the same atomic step."""
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One transition of one job; never any payload or personal data.
+
+    `name` is the word of the transition (admitted, claimed, completed, retried, died, crashed, released,
+    requeued, cancelled, discarded). `at` and `due` are milliseconds since 1970-01-01T00:00:00Z by the queue's
+    clock. `state` is the state after the transition. `position` is the event's place in the stream, such as
+    `1763968888123-0`; it is empty in a job's own history.
+    """
+
+    job: str
+    name: str
+    at: int
+    kind: str
+    state: str
+    attempt: int = 0
+    max_attempts: int = 0
+    due: int | None = None
+    error: str | None = None
+    worker: str | None = None
+    position: str = ""

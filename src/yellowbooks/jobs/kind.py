@@ -1,0 +1,135 @@
+"""A kind of job: its payload, its limits and its handler. A new kind is one object in one file."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from yellowbooks.jobs.backoff import Backoff
+from yellowbooks.jobs.outcome import Doubt
+
+if TYPE_CHECKING:
+    from yellowbooks.jobs.queue import Lease
+
+JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
+RECORD_VERSION = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request: the field as the caller spells it, and why."""
+
+    field: str
+    why: str
+
+
+class Invalid(Exception):
+    """A payload that cannot be taken; `faults` names each field and why."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{f.field}: {f.why}" for f in self.faults))
+
+
+class Unreadable(Exception):
+    """A stored payload that this version cannot read."""
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
+              rename="camel"):
+    """What a caller sends for one job. Subclass it and add fields; they are camelCase in JSON.
+
+    `job_id` names the job: the same id within 7 days is the same job. Without it a new id is made.
+    """
+
+    job_id: str | None = None
+
+    def faults(self) -> Iterable[Fault]:
+        """What is wrong beyond the types of the fields; nothing, unless a kind says so."""
+        return ()
+
+    def key(self) -> str | None:
+        """Whom the rate limit counts (a user, say); None where nobody is counted."""
+        return None
+
+
+P = TypeVar("P", bound=Payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` jobs a key in any `window` seconds."""
+
+    limit: int
+    window: float
+
+
+async def unhandled(_lease: "Lease", _payload: Any) -> None:
+    """The handler of a process that only admits: it never claims, so this is never reached."""
+    raise NotImplementedError("this process only admits jobs; start a worker to run them")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[P]):
+    """A kind of job. `name` is its path in the API and its word in the record.
+
+    `doubt` says what happens when a worker was lost after the commit: see `outcome.Uncertain`.
+    """
+
+    name: str
+    payload: type[P]
+    handler: Callable[["Lease", P], Awaitable[None]] = unhandled
+    rate: Rate | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+    doubt: Doubt = "resend_once"
+
+    def parse(self, body: bytes) -> P:
+        """Read a JSON body. Raises `Invalid`, whatever the bytes."""
+        try:
+            payload = msgspec.json.decode(body, type=self.payload)
+        except msgspec.ValidationError as error:
+            raise Invalid([_fault_of(str(error))]) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Invalid([Fault("body", f"is not JSON ({error}); send one JSON object")]) from None
+        faults = [*_job_id_faults(payload.job_id), *payload.faults()]
+        if faults:
+            raise Invalid(faults)
+        return payload
+
+    def encode(self, payload: P) -> bytes:
+        """The payload as it is stored: a version byte, then MessagePack, without the job's id."""
+        return RECORD_VERSION + msgspec.msgpack.encode(msgspec.structs.replace(payload, job_id=None))
+
+    def decode(self, stored: bytes) -> P:
+        """The payload of a stored record. Raises `Unreadable`."""
+        if stored[:1] != RECORD_VERSION:
+            raise Unreadable(f"record version {stored[:1].hex() or 'missing'} is not known here; run a newer worker")
+        try:
+            return msgspec.msgpack.decode(stored[1:], type=self.payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Unreadable(f"the stored payload does not fit {self.name}: {error}") from None
+
+
+def fingerprint(stored: bytes) -> str:
+    """A hash of the request, equal for equal requests."""
+    return hashlib.blake2b(stored, digest_size=8).hexdigest()
+
+
+def _job_id_faults(job_id: str | None) -> Iterable[Fault]:
+    if job_id is not None and not JOB_ID.fullmatch(job_id):
+        yield Fault("jobId", "must be 1 to 128 letters, digits or . _ : @ + - and begin with a letter or digit")
+
+
+def _fault_of(message: str) -> Fault:
+    """Turn msgspec's «Expected `str`, got `int` - at `$.userId`» into a field and a reason."""
+    unknown = re.search(r"unknown field `(.*?)`", message)
+    if unknown:
+        return Fault(unknown[1], "is not a field of this request; remove it")
+    missing = re.search(r"missing required field `(.*?)`", message)
+    if missing:
+        return Fault(missing[1], "is required")
+    reason, _, path = message.partition(" - at `$")
+    return Fault(path.strip("`.") or "body", reason.replace("`", "")[:1].lower() + reason.replace("`", "")[1:])
