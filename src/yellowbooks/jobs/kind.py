@@ -114,8 +114,8 @@ class Kind(Generic[P]):
 
 
 def fingerprint(stored: bytes) -> str:
-    """A hash of the request, equal for equal requests."""
-    return hashlib.blake2b(stored, digest_size=8).hexdigest()
+    """A hash of the request, equal for equal requests. SHA-1, as the server's Lua can make it too; not for secrecy."""
+    return hashlib.sha1(stored, usedforsecurity=False).hexdigest()[:16]
 
 
 def _job_id_faults(job_id: str | None) -> Iterable[Fault]:
