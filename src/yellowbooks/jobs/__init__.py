@@ -9,6 +9,24 @@ from yellowbooks.jobs.queue import Lease, LeaseLost, Queue, QueueUnavailable, Re
 from yellowbooks.jobs.worker import Worker
 
 __all__ = [
-    "JOB_ID", "Backoff", "Event", "Fault", "Invalid", "Job", "Kind", "Lease", "LeaseLost", "Payload", "Permanent",
-    "Queue", "QueueUnavailable", "Rate", "Receipt", "RetryAfter", "State", "Uncertain", "Worker", "fingerprint",
+    "JOB_ID",
+    "Backoff",
+    "Event",
+    "Fault",
+    "Invalid",
+    "Job",
+    "Kind",
+    "Lease",
+    "LeaseLost",
+    "Payload",
+    "Permanent",
+    "Queue",
+    "QueueUnavailable",
+    "Rate",
+    "Receipt",
+    "RetryAfter",
+    "State",
+    "Uncertain",
+    "Worker",
+    "fingerprint",
 ]

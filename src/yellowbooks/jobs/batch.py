@@ -18,8 +18,9 @@ class Batch(Generic[I, A]):
     of its own, so that a caller who is cancelled does not cancel a command that others wait for.
     """
 
-    def __init__(self, send: Callable[[list[I]], Awaitable[list[A]]],
-                 weigh: Callable[[I], int] = lambda _item: 0) -> None:
+    def __init__(
+        self, send: Callable[[list[I]], Awaitable[list[A]]], weigh: Callable[[I], int] = lambda _item: 0
+    ) -> None:
         self._send = send
         self._weigh = weigh
         self._waiting: list[tuple[I, asyncio.Future[A]]] = []
@@ -53,7 +54,7 @@ class Batch(Generic[I, A]):
     async def _call(self, taken: list[tuple[I, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._send([item for item, _ in taken])
-        except Exception as error:  # noqa: BLE001  handed to every caller in the batch
+        except Exception as error:  # handed to every caller in the batch
             for _, answer in taken:
                 if not answer.done():
                     answer.set_exception(error)

@@ -15,8 +15,7 @@ class Heartbeat:
     `lost` is called with the token, on the event loop that `start` was given.
     """
 
-    def __init__(self, open_queue: Callable[[], Queue], lost: Callable[[str], None],
-                 tell: Callable[..., None]) -> None:
+    def __init__(self, open_queue: Callable[[], Queue], lost: Callable[[str], None], tell: Callable[..., None]) -> None:
         self._open_queue = open_queue
         self._lost = lost
         self._tell = tell

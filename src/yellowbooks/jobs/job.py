@@ -1,16 +1,32 @@
 """The job record and its states.
 
-                 admit                     claim                     settle(Completed)
-    (none) -----------------> ENQUEUED ---------------> PROCESSING --------------------> COMPLETED
-       \                       ^  ^  |                   |  |  |
-        \ admit(delay)         |  |  | cancel            |  |  \--- settle(Retry) ----> RETRYING --.
-         \                     |  |  v                   |  \------ settle(Dead) -----> DEAD       |
-          `--> SCHEDULED ------'  | CANCELLED            |                               |  |      |
-                  |      due      |   ^   ^              |--- release (not started)      |  |      |
-                  `---------------|---'   |              `--- lease expired (crash)      |  |      |
-                      cancel      |       `----------------------- discard --------------'  |      |
-                                  |-----------------------------------requeue---------------'      |
-                                  `-----------------------------------due--------------------------'
+    (none) --admit--> ENQUEUED --claim--> PROCESSING --settle--> COMPLETED
+                         ^                    |
+                         |                    |--settle--> RETRYING --(due)--> ENQUEUED
+                         |                    `--settle--> DEAD --requeue----> ENQUEUED
+                         |                                     --discard----> CANCELLED
+                         |
+                         `-- release: leased and not begun
+                         `-- the lease expired: a crash
+
+    verb      from                            to                                  event
+    admit     (none)                          ENQUEUED; SCHEDULED if delayed      admitted
+    claim     SCHEDULED, RETRYING when due    ENQUEUED                            promoted
+              PROCESSING, lease expired       ENQUEUED                            crashed
+                                              DEAD if poison, or in doubt twice   died
+              ENQUEUED                        PROCESSING                          claimed
+    renew     PROCESSING                      PROCESSING, a later end of lease
+    commit    PROCESSING                      PROCESSING, past the point of no return
+    settle    PROCESSING                      COMPLETED                           completed
+                                              RETRYING                            retried
+                                              DEAD                                died
+    release   PROCESSING, not committed       ENQUEUED                            released
+    requeue   DEAD                            ENQUEUED, a new generation          requeued
+    cancel    SCHEDULED, ENQUEUED, RETRYING   CANCELLED                           cancelled
+    discard   DEAD                            CANCELLED                           discarded
+
+Each verb is one Lua file in `transitions/` and one method of `Queue`. From PROCESSING only the holder of the
+lease's token moves a job; `claim` alone takes it from him, once the lease has expired.
 
 A job is in exactly one index, and the state in its record agrees with that index:
 
@@ -18,10 +34,7 @@ A job is in exactly one index, and the state in its record agrees with that inde
     ENQUEUED              enqueued  one index a kind, first in first out
     PROCESSING            leases    by the time the lease ends
     DEAD                  dead      by the time it died
-    COMPLETED, CANCELLED  ended     by the time it ended; forgotten after the retention
-
-Each arrow is one Lua file in `transitions/`, one method of `Queue` and one event. Release and an expired
-lease lead back to ENQUEUED; `claim` promotes what is due and reaps what expired before it takes anything.
+    COMPLETED, CANCELLED  ended     by the time it ended; forgotten after the retention, once the log has it
 """
 
 from enum import StrEnum

@@ -63,8 +63,9 @@ def describe(error: BaseException) -> str:
     return printable[:ERROR_LENGTH]
 
 
-def decide(error: BaseException | None, attempt: int, seed: str, backoff: Backoff, doubt: Doubt,
-           uncertain_before: int) -> Outcome:
+def decide(
+    error: BaseException | None, attempt: int, seed: str, backoff: Backoff, doubt: Doubt, uncertain_before: int
+) -> Outcome:
     """The outcome of one attempt, from what its handler raised (or None where it returned).
 
     `attempt` counts from 1; `uncertain_before` is how often the job was already in doubt.

@@ -138,8 +138,9 @@ class Queue:
     a command in flight. `lease` and `retention` are seconds.
     """
 
-    def __init__(self, url: str, *, name: str = "jobs", lease: float = 30.0, retention: float = 86_400.0,
-                 backlog: int = BACKLOG) -> None:
+    def __init__(
+        self, url: str, *, name: str = "jobs", lease: float = 30.0, retention: float = 86_400.0, backlog: int = BACKLOG
+    ) -> None:
         self._client = Valkey.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=REPLY_SECONDS)
         self.tag = f"{{yb:{name}:0}}"
         self.lease = lease
@@ -161,10 +162,17 @@ class Queue:
         counted = payload.key() if kind.rate else None
         rate = kind.rate
         admission = _Admission(
-            id=job_id, kind=kind.name, fingerprint=fingerprint(stored), nonce=secrets.token_urlsafe(6),
-            delay=round(delay * 1000), max_attempts=kind.backoff.attempts, doubt=kind.doubt,
+            id=job_id,
+            kind=kind.name,
+            fingerprint=fingerprint(stored),
+            nonce=secrets.token_urlsafe(6),
+            delay=round(delay * 1000),
+            max_attempts=kind.backoff.attempts,
+            doubt=kind.doubt,
             bucket=_bucket(kind.name, counted) if counted is not None else None,
-            limit=rate.limit if rate else 0, window=round(rate.window * 1000) if rate else 0)
+            limit=rate.limit if rate else 0,
+            window=round(rate.window * 1000) if rate else 0,
+        )
         return job_id, await self._admissions((admission, stored))
 
     async def requeue(self, job_ids: Sequence[str]) -> list[str]:
@@ -184,24 +192,27 @@ class Queue:
     async def claim(self, kinds: Sequence[str], room: int) -> tuple[list[Lease], float]:
         """Lease up to `room` jobs; also gives the seconds until the next one is due (-1: none is scheduled)."""
         claim_id = f"{self._id}.{self._claims}"  # the same one again until an answer came: a lost reply loses nothing
-        claimed, payloads = await self._run("claim", worker=self._id, claim=claim_id, kinds=list(kinds),
-                                            room=room, lease=self._lease_ms)
+        claimed, payloads = await self._run(
+            "claim", worker=self._id, claim=claim_id, kinds=list(kinds), room=room, lease=self._lease_ms
+        )
         self._claims += 1
-        leases = [Lease(job.id, job.kind, job.attempt, job.created, job.uncertain, job.token, payload, self.commit)
-                  for job, payload in zip(claimed.jobs, payloads, strict=True)]
+        leases = [
+            Lease(job.id, job.kind, job.attempt, job.created, job.uncertain, job.token, payload, self.commit)
+            for job, payload in zip(claimed.jobs, payloads, strict=True)
+        ]
         return leases, claimed.wait / 1000 if claimed.wait >= 0 else -1.0
 
     async def wait(self, kinds: Sequence[str], seconds: float) -> None:
         """Block until a job of these kinds may be claimable, at most `seconds`."""
         keys = [f"{self.tag}:wake:{kind}" for kind in kinds]
         block = min(max(seconds, 0.01), LONGEST_BLOCK)  # Valkey takes 0 for «for ever»
-        await self._reach(lambda: self._client.blpop(keys, timeout=block))  # type: ignore[arg-type]  # as evalsha
+        await self._reach(lambda: self._client.blpop(keys, timeout=block))
 
     async def renew(self, leases: Sequence[Lease]) -> list[str]:
         """Extend leases: «kept» or «lost» for each."""
         answers: list[str] = []
         for start in range(0, len(leases), 100):
-            items = [_Held(lease.job_id, lease.token) for lease in leases[start:start + 100]]
+            items = [_Held(lease.job_id, lease.token) for lease in leases[start : start + 100]]
             answers += await self._call("renew", items=items, lease=self._lease_ms)
         return answers
 
@@ -213,9 +224,16 @@ class Queue:
     async def settle(self, lease: Lease, outcome: Outcome) -> str:
         """End the attempt: «settled», «already» (told before) or «stale» (no longer ours, nothing written)."""
         retry = outcome if isinstance(outcome, Retry) else None
-        return await self._settlements(_Settlement(
-            lease.job_id, lease.token, type(outcome).__name__.lower(), round(retry.delay * 1000) if retry else 0,
-            "" if isinstance(outcome, Completed) else outcome.error, bool(retry and retry.uncertain)))
+        return await self._settlements(
+            _Settlement(
+                lease.job_id,
+                lease.token,
+                type(outcome).__name__.lower(),
+                round(retry.delay * 1000) if retry else 0,
+                "" if isinstance(outcome, Completed) else outcome.error,
+                bool(retry and retry.uncertain),
+            )
+        )
 
     async def release(self, leases: Sequence[Lease]) -> list[str]:
         """Give back jobs that were not begun: «released» or «stale» for each."""
@@ -232,8 +250,10 @@ class Queue:
         block = round(min(max(block_seconds, 0.01), LONGEST_BLOCK) * 1000)
         reply = await self._reach(lambda: self._client.xread({f"{self.tag}:events": "0-0"}, count=count, block=block))
         entries = reply[0][1] if reply else []
-        return [msgspec.structs.replace(_EVENT.decode(entry[b"e"]),
-                                        position=position.decode()) for position, entry in entries]
+        return [
+            msgspec.structs.replace(_EVENT.decode(entry[b"e"]), position=position.decode())
+            for position, entry in entries
+        ]
 
     async def recorded(self, position: str) -> None:
         """The job log has every event up to this one."""
@@ -243,7 +263,7 @@ class Queue:
 
     async def show(self, job_id: str) -> Job | None:
         """What the queue knows of a job, or None."""
-        reply = await self._reach(lambda: self._client.hmget(self._key(job_id), _FIELDS))  # type: ignore[arg-type]  # as evalsha
+        reply = await self._reach(lambda: self._client.hmget(self._key(job_id), _FIELDS))
         return _job(job_id, reply)
 
     async def dead(self, count: int, before: str | None = None) -> tuple[list[Job], str | None, int]:
@@ -253,8 +273,9 @@ class Queue:
         """
         top = f"({float(before):.0f}" if before else "+inf"
         key = f"{self.tag}:dead"
-        page = await self._reach(lambda: self._client.zrevrangebyscore(
-            key, top, "-inf", start=0, num=count + 1, withscores=True))
+        page = await self._reach(
+            lambda: self._client.zrevrangebyscore(key, top, "-inf", start=0, num=count + 1, withscores=True)
+        )
         total = await self._reach(lambda: self._client.zcard(key))
         shown = page[:count]
         jobs = [await self.show(job_id.decode()) for job_id, _ in shown]
@@ -275,8 +296,9 @@ class Queue:
         return f"{self.tag}:job:{job_id}"
 
     async def _admit(self, pairs: list[tuple[_Admission, bytes]]) -> list[Receipt]:
-        receipts, _ = await self._run("admit", [payload for _, payload in pairs],
-                                      items=[item for item, _ in pairs], backlog=self._backlog)
+        receipts, _ = await self._run(
+            "admit", [payload for _, payload in pairs], items=[item for item, _ in pairs], backlog=self._backlog
+        )
         return list(receipts)
 
     async def _commit(self, items: list[_Held]) -> list[str]:
@@ -299,7 +321,7 @@ class Queue:
     async def _batched(self, verb: str, items: Sequence[msgspec.Struct]) -> list[str]:
         answers: list[str] = []
         for start in range(0, len(items), MOST_ITEMS):
-            answers += await self._call(verb, items=items[start:start + MOST_ITEMS])
+            answers += await self._call(verb, items=items[start : start + MOST_ITEMS])
         return answers
 
     async def _reach(self, command: Callable[[], Awaitable[R]]) -> R:
@@ -332,8 +354,20 @@ def _bucket(kind: str, key: str) -> str:
 
 
 _EVENT = msgspec.msgpack.Decoder(Event, strict=False)
-_FIELDS = ("kind", "state", "attempts", "max_attempts", "crashes", "generation", "created", "started", "ended", "due",
-           "error", "history")
+_FIELDS = (
+    "kind",
+    "state",
+    "attempts",
+    "max_attempts",
+    "crashes",
+    "generation",
+    "created",
+    "started",
+    "ended",
+    "due",
+    "error",
+    "history",
+)
 
 
 def _job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
@@ -349,13 +383,25 @@ def _job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
     kind, most = field["kind"].decode(), number("max_attempts") or 0
     history = tuple(_events(field["history"] or b""))
     if not history or history[0].name != "admitted":
-        history = (Event(job=job_id, name="admitted", at=created, kind=kind, state=State.ENQUEUED, max_attempts=most),
-                   *history)
-    return Job(id=job_id, kind=kind, state=State(field["state"].decode()), attempts=number("attempts") or 0,
-               max_attempts=most, crashes=number("crashes") or 0, generation=1 + (number("generation") or 0),
-               created=created, started=number("started"), ended=number("ended"), due=number("due"),
-               error=field["error"].decode() if field["error"] else None,
-               history=history)
+        history = (
+            Event(job=job_id, name="admitted", at=created, kind=kind, state=State.ENQUEUED, max_attempts=most),
+            *history,
+        )
+    return Job(
+        id=job_id,
+        kind=kind,
+        state=State(field["state"].decode()),
+        attempts=number("attempts") or 0,
+        max_attempts=most,
+        crashes=number("crashes") or 0,
+        generation=1 + (number("generation") or 0),
+        created=created,
+        started=number("started"),
+        ended=number("ended"),
+        due=number("due"),
+        error=field["error"].decode() if field["error"] else None,
+        history=history,
+    )
 
 
 def _events(history: bytes) -> Iterator[Event]:

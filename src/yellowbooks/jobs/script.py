@@ -29,13 +29,16 @@ class Script(Generic[A]):
     Raises `TypeError` on import where `args` or the fields of `item` differ from those lines.
     """
 
-    def __init__(self, name: str, answer: Any, *, args: tuple[str, ...],
-                 item: type[msgspec.Struct] | None = None) -> None:
+    def __init__(
+        self, name: str, answer: Any, *, args: tuple[str, ...], item: type[msgspec.Struct] | None = None
+    ) -> None:
         source = (_FOLDER / f"{name}.lua").read_text("utf-8")
         flags, _, body = source.partition("\n")
         self.name = name
-        self.contract = {key: tuple(words.replace("|", " ").split())
-                         for key, words in re.findall(r"^-- (args|item|gives|emits):(.*)$", body, re.MULTILINE)}
+        self.contract = {
+            key: tuple(words.replace("|", " ").split())
+            for key, words in re.findall(r"^-- (args|item|gives|emits):(.*)$", body, re.MULTILINE)
+        }
         self._check(args, item.__struct_fields__ if item else ())
         self._text = f"{flags}\n{_PRELUDE}\n{body}"
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
@@ -50,8 +53,9 @@ class Script(Generic[A]):
             raise TypeError(f"{self.name}.lua: say what it gives and what it emits")
         self._args = frozenset(args)
 
-    async def __call__(self, client: Valkey, tag: str, payloads: Sequence[bytes] = (),
-                       **args: Any) -> tuple[A, Sequence[bytes]]:
+    async def __call__(
+        self, client: Valkey, tag: str, payloads: Sequence[bytes] = (), **args: Any
+    ) -> tuple[A, Sequence[bytes]]:
         """Run the transition as one call; gives its answer and the payloads that came with it.
 
         Payloads travel beside the packed arguments, as the server's MessagePack has no binary type.
@@ -61,8 +65,12 @@ class Script(Generic[A]):
             raise TypeError(f"{self.name} takes {sorted(self._args)}, not {sorted(args)}")
         packed = msgspec.msgpack.encode(args)
         try:
-            reply = await client.evalsha(self._sha, 1, tag, packed, *payloads)  # type: ignore[misc]  # typed sync or async
+            reply = await _send(client, "EVALSHA", self._sha, 1, tag, packed, *payloads)
         except NoScriptError:
-            reply = await client.eval(self._text, 1, tag, packed, *payloads)  # type: ignore[misc]  # the same
+            reply = await _send(client, "EVAL", self._text, 1, tag, packed, *payloads)
         answer, *others = reply if isinstance(reply, list) else (reply,)
         return self._decoder.decode(answer), others
+
+
+async def _send(client: Any, *command: str | int | bytes) -> Any:
+    return await client.execute_command(*command)

@@ -24,8 +24,9 @@ class Worker:
     its own: a handler that blocks the event loop keeps its lease.
     """
 
-    def __init__(self, open_queue: Callable[[], Queue], kinds: Sequence[Kind[Any]], *, concurrency: int,
-                 grace: float, tell: Tell) -> None:
+    def __init__(
+        self, open_queue: Callable[[], Queue], kinds: Sequence[Kind[Any]], *, concurrency: int, grace: float, tell: Tell
+    ) -> None:
         self._queue = open_queue()
         self._heartbeat = Heartbeat(open_queue, self._lost, tell)
         self._kinds = {kind.name: kind for kind in kinds}
@@ -50,7 +51,8 @@ class Worker:
     async def _turn(self, stop: asyncio.Event) -> None:
         room = self._concurrency - len(self._running)
         if room <= 0:
-            return await _first(stop.wait(), self._slot())
+            await _first(stop.wait(), self._slot())
+            return
         try:
             leases, due = await self._queue.claim(tuple(self._kinds), room)
             if stop.is_set():
@@ -89,12 +91,20 @@ class Worker:
         try:
             outcome = await self._attempt(lease)
         except LeaseLost:
-            return self._tell("lost", job=lease.job_id, kind=lease.kind, attempt=lease.attempt)
+            self._tell("lost", job=lease.job_id, kind=lease.kind, attempt=lease.attempt)
+            return
         seconds = time.monotonic() - began
         answer = await self._settle(lease, outcome)
         word = type(outcome).__name__.lower() if answer != "stale" else "lost"
-        self._tell(word, job=lease.job_id, kind=lease.kind, attempt=lease.attempt, seconds=round(seconds, 4),
-                   error=getattr(outcome, "error", None), delay=getattr(outcome, "delay", None))
+        self._tell(
+            word,
+            job=lease.job_id,
+            kind=lease.kind,
+            attempt=lease.attempt,
+            seconds=round(seconds, 4),
+            error=getattr(outcome, "error", None),
+            delay=getattr(outcome, "delay", None),
+        )
 
     async def _attempt(self, lease: Lease) -> Outcome:
         kind = self._kinds[lease.kind]
@@ -105,7 +115,7 @@ class Worker:
             raise
         except Unreadable as unreadable:
             return Dead(describe(unreadable))
-        except Exception as failure:  # noqa: BLE001  whatever a handler raises is its answer
+        except Exception as failure:  # whatever a handler raises is its answer
             error = failure
         return decide(error, lease.attempt, lease.job_id, kind.backoff, kind.doubt, lease.uncertain)
 

@@ -1,0 +1,5 @@
+"""`python -m yellowbooks`."""
+
+from yellowbooks.cli import main
+
+main()

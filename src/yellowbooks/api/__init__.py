@@ -1,0 +1,6 @@
+"""The HTTP API."""
+
+from yellowbooks.api.app import ApiParts, create_app
+from yellowbooks.api.jobs import Find
+
+__all__ = ["ApiParts", "Find", "create_app"]

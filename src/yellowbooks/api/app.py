@@ -1,0 +1,91 @@
+"""The HTTP face: paths, keys and problems. No rule lives here; the parts are handed in."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Litestar, Response, Router, get
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+
+from yellowbooks import __version__
+from yellowbooks.api.dead_letters import DeadLetters
+from yellowbooks.api.inbox import inbox_routes
+from yellowbooks.api.jobs import Find, enqueue_route, follow_route
+from yellowbooks.api.keys import guard
+from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
+from yellowbooks.api.schema import schema_route
+from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable
+from yellowbooks.mail import Inbox
+
+BODY_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set."""
+
+    queue: Queue
+    kinds: Sequence[Kind[Any]]
+    find: Find
+    inbox: Inbox | None
+    api_keys: Sequence[str]
+    admin_keys: Sequence[str]
+    tell: Callable[..., None]
+    close: Callable[[], Awaitable[None]]
+
+
+def create_app(parts: ApiParts) -> Litestar:
+    """The ASGI application."""
+    keyless = not parts.api_keys and not parts.admin_keys
+    callers = guard([*parts.api_keys, *parts.admin_keys], open_to_all=keyless, setting="YB_API_KEYS")
+    operators = guard(parts.admin_keys, open_to_all=keyless, setting="YB_ADMIN_KEYS")
+    queue = parts.queue
+    admin = Router(
+        "/",
+        guards=[operators],
+        route_handlers=[DeadLetters, *inbox_routes(parts.inbox)],
+        dependencies={"queue": Provide(lambda: queue, sync_to_thread=False)},
+    )
+    return Litestar(
+        [
+            *(enqueue_route(kind, queue, parts.find, callers) for kind in parts.kinds),
+            follow_route(queue, parts.find, callers),
+            admin,
+            *_health_routes(queue),
+            schema_route(parts.kinds),
+        ],
+        request_max_body_size=BODY_BYTES,
+        openapi_config=OpenAPIConfig(title="Yellow Books Jobs", version=__version__, render_plugins=[], path="/none"),
+        exception_handlers={
+            Invalid: invalid,
+            QueueUnavailable: unavailable,
+            HTTPException: refused,
+            Exception: crashed(parts.tell),
+        },
+        on_shutdown=[parts.close],
+        on_app_init=[_no_logging],
+    )
+
+
+def _no_logging(config: AppConfig) -> AppConfig:
+    config.logging_config = None
+    return config
+
+
+def _health_routes(queue: Queue) -> list[Any]:
+    @get("/healthz", summary="Is the process alive?", operation_id="health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @get("/readyz", summary="Can a job be taken?", operation_id="ready")
+    async def ready() -> Response[dict[str, Any]]:
+        try:
+            await queue.ping()
+        except QueueUnavailable as error:
+            return problem(503, str(error))
+        return Response({"status": "ok"})
+
+    return [health, ready]

@@ -1,0 +1,89 @@
+"""Enqueue a job and follow it; every kind gets its POST from its payload type."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Request, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+
+from yellowbooks.api.keys import Guard
+from yellowbooks.api.problems import problem, retry_after
+from yellowbooks.api.views import job_view
+from yellowbooks.jobs import Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
+
+Find = Callable[[str], Awaitable[Job | None]]
+"""Looks a job up in the job log; raises `ConnectionError` where the log is away."""
+
+FULL_RETRY_MS = 30_000
+
+
+def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard) -> HTTPRouteHandler:
+    """`POST /api/jobs/<kind>`."""
+
+    @post(
+        f"/api/jobs/{kind.name}",
+        name=kind.name,
+        status_code=202,
+        guards=[guard],
+        summary=f"Enqueue one {kind.name}",
+        operation_id=f"enqueue-{kind.name}",
+    )
+    async def enqueue(request: Request[Any, Any, Any], body: bytes) -> Response[dict[str, Any]]:
+        if request.content_type[0] != "application/json":
+            raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
+        job_id, receipt = await queue.admit(kind, kind.parse(body))
+        return await _answer(job_id, receipt, find)
+
+    return enqueue
+
+
+async def _answer(job_id: str, receipt: Receipt, find: Find) -> Response[dict[str, Any]]:
+    location = {"Location": f"/api/jobs/{job_id}"}
+    if receipt.word == "admitted":
+        return Response({"jobId": job_id, "status": "enqueued"}, status_code=202, headers=location)
+    if receipt.word == "limited":
+        wait = retry_after(receipt.wait)
+        seconds = int(wait["Retry-After"])
+        detail = f"too many jobs for this user; send it again in {seconds} s"
+        return problem(429, detail, headers=wait, retryAfter=seconds)
+    if receipt.word == "full":
+        return problem(503, "too many jobs are waiting; start more workers", headers=retry_after(FULL_RETRY_MS))
+    first = None if receipt.state else await _logged(find, job_id)
+    return problem(
+        409,
+        "a job with this jobId came before; " + ("it was the same request" if receipt.same else "it was another one"),
+        headers=location,
+        jobId=job_id,
+        status=receipt.state or (first.state if first else "completed"),
+        sameRequest=receipt.same,
+    )
+
+
+async def _logged(find: Find, job_id: str) -> Job | None:
+    try:
+        return await find(job_id)
+    except ConnectionError as error:
+        raise QueueUnavailable(str(error)) from error
+
+
+def follow_route(queue: Queue, find: Find, guard: Guard) -> HTTPRouteHandler:
+    """`GET /api/jobs/{jobId}`."""
+
+    @get("/api/jobs/{job_id:str}", name="job", guards=[guard], summary="Follow one job", operation_id="follow-job")
+    async def follow(job_id: str) -> dict[str, Any]:
+        """From the queue while it is there, then from the job log."""
+        try:
+            job = await queue.show(job_id)
+        except QueueUnavailable:
+            job = None
+            found = await _logged(find, job_id)
+            if found is None:
+                raise
+            return job_view(found)
+        job = job or await _logged(find, job_id)
+        if job is None:
+            raise NotFoundException(f"no job has the id {job_id[:128]}")
+        return job_view(job)
+
+    return follow

@@ -1,0 +1,45 @@
+"""Who may call: bearer keys, those of operators apart from those of applications."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException
+from litestar.handlers import BaseRouteHandler
+
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+
+def guard(keys: Sequence[str], *, open_to_all: bool, setting: str) -> Guard:
+    """Lets a request pass that carries one of the keys; compared in constant time.
+
+    A browser may send the key as the password of HTTP Basic (RFC 7617), an application as a bearer (RFC 6750).
+    """
+    known = [key.encode() for key in keys]
+
+    def check(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        if open_to_all:
+            return
+        given = _given(connection.headers.get("authorization", ""))
+        if not sum(hmac.compare_digest(key, given) for key in known):  # a sum: every key is compared, always
+            raise NotAuthorizedException(
+                f"send a key of {setting} as «Authorization: Bearer KEY»",
+                headers={"WWW-Authenticate": 'Bearer, Basic realm="yellowbooks", charset="UTF-8"'},
+            )
+
+    return check
+
+
+def _given(header: str) -> bytes:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip().encode()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""

@@ -1,0 +1,64 @@
+"""Every error of the API as problem details (RFC 9457), with `error` beside them for simple clients."""
+
+import math
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from yellowbooks.jobs import Invalid, QueueUnavailable
+
+QUEUE_RETRY_SECONDS = 5
+
+
+def problem(
+    status: int, detail: str, /, *, headers: Mapping[str, str] | None = None, **members: Any
+) -> Response[dict[str, Any]]:
+    """One error. `detail` says what is wrong and what to do next; further members are the caller's."""
+    title = HTTPStatus(status).phrase
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "error": detail, **members}
+    return Response(
+        content, status_code=status, media_type="application/problem+json", headers=dict(headers) if headers else None
+    )
+
+
+def invalid(_request: Request[Any, Any, Any], error: Invalid) -> Response[dict[str, Any]]:
+    """400 that names each field and why."""
+    return problem(400, str(error), errors=[{"field": fault.field, "why": fault.why} for fault in error.faults])
+
+
+def unavailable(_request: Request[Any, Any, Any], _error: QueueUnavailable) -> Response[dict[str, Any]]:
+    """503: nothing durable can take the job now."""
+    return problem(
+        503,
+        f"the queue is away; send the request again in {QUEUE_RETRY_SECONDS} s",
+        headers={"Retry-After": str(QUEUE_RETRY_SECONDS)},
+    )
+
+
+def refused(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    """What the framework refuses: 404, 405, 413 and the like."""
+    details = {
+        404: "there is nothing at this path; /schema lists the paths",
+        405: "this path does not take that method; /schema lists the methods",
+        413: "the body is over 64 KiB; send less",
+    }
+    headers = {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-type"}
+    return problem(error.status_code, details.get(error.status_code, error.detail), headers=headers)
+
+
+def crashed(tell: Callable[..., None]) -> Callable[[Request[Any, Any, Any], Exception], Response[dict[str, Any]]]:
+    """500, told to the operator; the caller learns nothing of the inside."""
+
+    def handle(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+        tell("failed", method=request.method, path=request.url.path, error=f"{type(error).__name__}: {error}"[:500])
+        return problem(500, "this is our fault, not yours; the log says more; send the request again")
+
+    return handle
+
+
+def retry_after(milliseconds: float) -> dict[str, str]:
+    """A Retry-After header (RFC 9110, 10.2.3): whole seconds, rounded up."""
+    return {"Retry-After": str(max(1, math.ceil(milliseconds / 1000)))}

@@ -1,0 +1,82 @@
+"""The OpenAPI document at /schema: what the framework knows of the paths, and each kind's payload."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, get
+from litestar.handlers import HTTPRouteHandler
+
+from yellowbooks.jobs import Kind
+
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "error"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": ["integer", "string"]},
+        "detail": {"type": "string"},
+        "error": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "why"],
+                "properties": {"field": {"type": "string"}, "why": {"type": "string"}},
+            },
+        },
+    },
+}
+ENQUEUE_ANSWERS = {
+    "400": "a field is wrong; `errors` names it",
+    "401": "no key, or a wrong one",
+    "409": "this jobId came within the last 7 days; `status` is the first job's",
+    "413": "the body is over 64 KiB",
+    "429": "the user's limit is reached; see Retry-After",
+    "503": "nothing durable can take the job now; see Retry-After",
+}
+ENQUEUED = {
+    "type": "object",
+    "required": ["jobId", "status"],
+    "properties": {"jobId": {"type": "string"}, "status": {"const": "enqueued"}},
+}
+
+
+def schema_route(kinds: Sequence[Kind[Any]]) -> HTTPRouteHandler:
+    """`GET /schema`."""
+
+    @get("/schema", include_in_schema=False)
+    async def schema(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        return document(request.app)
+
+    @lru_cache(maxsize=1)
+    def document(app: Litestar) -> dict[str, Any]:
+        return describe(app.openapi_schema.to_schema(), kinds)
+
+    return schema
+
+
+def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
+    """The framework's document with the request bodies and problems added."""
+    _, components = msgspec.json.schema_components(
+        [kind.payload for kind in kinds], ref_template="#/components/schemas/{name}"
+    )
+    document.setdefault("components", {}).setdefault("schemas", {}).update(components | {"Problem": PROBLEM})
+    for kind in kinds:
+        operation = document["paths"][f"/api/jobs/{kind.name}"]["post"]
+        body = {"$ref": f"#/components/schemas/{kind.payload.__name__}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+        operation["responses"]["202"] = {
+            "description": "The job is taken",
+            "headers": {"Location": {"schema": {"type": "string"}}},
+            "content": {"application/json": {"schema": ENQUEUED}},
+        }
+        operation["responses"] |= {status: _problem(why) for status, why in ENQUEUE_ANSWERS.items()}
+    return document
+
+
+def _problem(why: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": why, "content": {"application/problem+json": {"schema": schema}}}

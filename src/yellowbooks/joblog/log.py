@@ -1,0 +1,175 @@
+"""The door to the job log's database, SQLite or PostgreSQL."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+
+from yellowbooks.joblog.fold import fold
+from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, row_of, upsert_for, values_of
+from yellowbooks.jobs.events import Event
+from yellowbooks.jobs.job import Job
+
+HEAD = "0001"  # the newest migration
+BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
+IDS_AT_ONCE = 1000  # both databases bound the parameters of a statement
+POSTGRES = {
+    "connect_timeout": 3,  # seconds
+    "tcp_user_timeout": 5000,  # ms; with the keepalives, a server that vanished is noticed within 11 s
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "application_name": "yellowbooks",
+}
+_migrating = threading.Lock()  # Alembic keeps its context in the module
+
+
+class LogUnavailable(Exception):
+    """The job log's database is unreachable, locked, full or refuses; what was not written may be tried again."""
+
+
+class JobLog:
+    """The log of jobs, blocking: call it through `asyncio.to_thread`. Any thread may use it.
+
+    `url` is `sqlite:////absolute/path` or `postgresql://user:password@host:port/database`; nothing is opened
+    before the first call. Raises `ValueError` for another one.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _url(url)
+        self._engine = _engine(self._url)
+        self._dialect = self._engine.dialect.name
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; several processes may do so at once.
+
+        Raises `LogUnavailable`, also where a newer version of this package has been here.
+        """
+        with self._reached():
+            if self._revision() == HEAD:
+                return  # and so without the memory that Alembic takes
+            with _migrating, self._engine.connect() as connection, connection.begin():
+                self._lock(connection)
+                _upgrade(connection)
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write events, in one transaction; those that the log has already are passed over.
+
+        Raises `LogUnavailable`, and `ValueError` where one of them can never be stored: then none is.
+        """
+        with self._reached(), self._engine.connect() as connection, connection.begin():
+            self._lock(connection)
+            job_ids = sorted({event.job for event in events})
+            known = {}
+            for start in range(0, len(job_ids), IDS_AT_ONCE):
+                for found in connection.execute(known_of(job_ids[start:start + IDS_AT_ONCE])):
+                    known[found.job_id] = row_of(found)
+            if rows := fold(events, known):
+                connection.execute(upsert_for(self._dialect), [values_of(row) for row in rows])
+
+    def find(self, job_id: str) -> Job | None:
+        """What the log knows of a job, or None. Raises `LogUnavailable`."""
+        try:
+            with self._reached(), self._engine.connect() as connection:
+                found = connection.execute(one_of(job_id)).one_or_none()
+        except ValueError:
+            return None  # an id that the database cannot hold, such as one with a NUL
+        return None if found is None else job_of(found)
+
+    def close(self) -> None:
+        """Close the connections that are not in use; the others close when their call ends."""
+        self._engine.dispose()
+
+    def _lock(self, connection: Connection) -> None:
+        for statement in lock_of(self._dialect):
+            connection.exec_driver_sql(statement)
+
+    def _revision(self) -> str | None:
+        with self._engine.connect() as connection:
+            if not self._engine.dialect.has_table(connection, "alembic_version"):
+                return None
+            revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return revision
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except OverflowError as error:
+            raise ValueError(f"the job log cannot hold this: {error}") from error
+        except SQLAlchemyError as error:
+            reason = self._reason(error)
+            if _is_of_data(error):
+                raise ValueError(f"the job log cannot hold this: {reason}") from error
+            raise LogUnavailable(f"the job log's database, {_name(self._url)}, is away or refuses ({reason}); start "
+                                 "it, or see to its lock, its disk or its rights: the log then catches up") from error
+
+    def _reason(self, error: SQLAlchemyError) -> str:
+        cause = str(error.orig if isinstance(error, StatementError) and error.orig else error).strip()
+        lines = [line.strip() for line in cause.splitlines()] or [type(error).__name__]
+        password = self._url.password
+        return lines[0].replace(password, "***") if password else lines[0]
+
+
+def _url(given: str) -> URL:
+    wrong = ValueError("the job log needs sqlite:////var/lib/yellowbooks/jobs.db or "
+                       "postgresql://user:password@host:5432/yellowbooks, not "
+                       + (f"{given.partition('://')[0]}://…" if "://" in given else "a URL without a scheme"))
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        raise wrong from None
+    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    # A database in memory is one a connection, and so none that threads share.
+    if url.drivername != "sqlite" or not url.database or url.database == ":memory:":
+        raise wrong
+    return url
+
+
+def _name(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"{url.database} at {url.host or url.query.get('host') or 'localhost'}"
+
+
+def _engine(url: URL) -> Engine:
+    settings: dict[str, Any] = {"hide_parameters": True, "pool_size": 2, "max_overflow": 6, "pool_timeout": 3}
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **settings)
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    # The snapshot of a repeatable read would be older than the lock that an append waits for.
+    return create_engine(url, connect_args=POSTGRES | dict(url.query), pool_pre_ping=True,
+                         isolation_level="READ COMMITTED", **settings)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # the driver opens no transaction of its own
+    connection.execute("PRAGMA journal_mode=WAL").close()
+    connection.execute("PRAGMA synchronous=FULL").close()  # NORMAL loses the last commits when the power goes
+
+
+def _is_of_data(error: SQLAlchemyError) -> bool:
+    if isinstance(error, DBAPIError):
+        limit = (getattr(error.orig, "sqlstate", None) or "").startswith("54")  # PostgreSQL: program limit exceeded
+        return limit or isinstance(error, (DataError, IntegrityError))
+    return isinstance(error, StatementError)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415  takes 9 MB, which a process that only reads need not pay
+    from alembic.config import Config  # noqa: PLC0415  see above
+    from alembic.util import CommandError  # noqa: PLC0415  see above
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "yellowbooks.joblog:migrations")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise LogUnavailable(f"the job log's schema is not one that this version knows ({error}); install the "
+                             "version that wrote it, or a newer one") from error

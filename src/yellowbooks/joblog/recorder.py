@@ -1,0 +1,127 @@
+"""The recorder: reads the engine's event stream and writes the job log, and loses nothing while either is away."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from typing import Protocol
+
+from yellowbooks.joblog.log import JobLog
+from yellowbooks.jobs.events import Event
+
+BLOCK_SECONDS = 0.5  # how long one read waits for events, and so most of what a stop takes
+STOP_SECONDS = 0.8  # what a call in flight gets to end when all shall stop
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between tries while something is away
+
+
+class Source(Protocol):
+    """Where events come from; a failure is a `ConnectionError` or another `OSError`."""
+
+    async def lead(self, seat: str, seconds: float) -> bool:
+        """Take or keep the seat of the one recorder, for so long."""
+        ...
+
+    async def read(self, count: int, block_seconds: float) -> list[Event]:
+        """The oldest events that were not `recorded`, at most `count`; none where none comes in the time."""
+        ...
+
+    async def recorded(self, position: str) -> None:
+        """The log has every event up to and with this one: they may go."""
+        ...
+
+
+class Recorder:
+    """Writes what happened to the log, one batch after another, as long as it has the seat.
+
+    `seat_seconds` is how long the seat outlives a recorder that vanished. `on_trouble` is told once of each
+    trouble what it is, `on_recovered` when it is over; both are called in the event loop.
+    """
+
+    def __init__(self, source: Source, log: JobLog, *, on_trouble: Callable[[str], None],
+                 on_recovered: Callable[[], None], count: int = 1000, seat_seconds: float = 10.0) -> None:
+        self._source = source
+        self._log = log
+        self._on_trouble = on_trouble
+        self._on_recovered = on_recovered
+        self._count = count
+        self._seat = secrets.token_hex(8)
+        self._seat_seconds = seat_seconds
+        self._renew_at = 0.0
+        self._migrated = False
+        self._trouble: str | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Record until `stop` is set; then ends within a second. Raises nothing but a cancellation."""
+        work = asyncio.create_task(self._work(stop))
+        try:
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            await asyncio.wait({work}, timeout=STOP_SECONDS)
+        finally:
+            # A transaction that is cut off here is done or not done; the next recorder tells it all again.
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        pause = FIRST_PAUSE
+        while not stop.is_set():
+            try:
+                seated = await self._turn()
+            except Exception as error:  # whatever it is, a recorder that ended would be worse
+                self._tell(str(error) or repr(error))
+                await _wait(stop, pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            pause = FIRST_PAUSE
+            self._tell(None)
+            if not seated:
+                await _wait(stop, self._seat_seconds / 3)
+
+    async def _turn(self) -> bool:
+        """Record one batch. A batch that failed is read again, as the source keeps it until it is recorded."""
+        if not self._migrated:
+            await asyncio.to_thread(self._log.migrate)
+            self._migrated = True
+        if not await self._lead():
+            return False
+        events = await self._source.read(self._count, BLOCK_SECONDS)
+        if events:
+            await self._store(events)
+            await self._source.recorded(events[-1].position)
+        return True
+
+    async def _lead(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._renew_at:
+            return True
+        leading = await self._source.lead(self._seat, self._seat_seconds)
+        self._renew_at = now + self._seat_seconds / 3 if leading else 0.0
+        return leading
+
+    async def _store(self, events: list[Event]) -> None:
+        """Halve a batch that cannot be stored until the one event is found that cannot be; only that is left out."""
+        try:
+            await asyncio.to_thread(self._log.append, events)
+        except ValueError as error:
+            if len(events) > 1:
+                middle = len(events) // 2
+                await self._store(events[:middle])
+                await self._store(events[middle:])
+            else:
+                self._tell(f"left out «{events[0].name}» of job {events[0].job} at {events[0].position}: {error}")
+
+    def _tell(self, trouble: str | None) -> None:
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is None:
+            self._on_recovered()
+        else:
+            self._on_trouble(trouble)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -1,0 +1,243 @@
+"""Every setting: one frozen object, the only reader of the environment, all mistakes reported at once."""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+NOT_OURS = {"YB_CHROMIUM"}  # read by the tests alone
+
+
+class SettingsError(Exception):
+    """One line a mistake: the setting, what is wrong with its value, and a right example."""
+
+
+def setting(text: str, parse: Callable[[str], Any], about: str, example: str = "", *, secret: bool = False) -> Any:
+    """A field of `Settings` from its default as text ("" means not set), with what the documents say of it."""
+    unset: Any = () if parse in (_keys, _modules, _servers) else None
+    about_it = {"text": text, "parse": parse, "about": about, "example": example or text, "secret": secret}
+    return field(default=parse(text) if text else unset, metadata=about_it)
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", text)
+    if not match:
+        raise ValueError("is not a number with a unit of s, m, h or d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _rate(text: str) -> tuple[int, float]:
+    match = re.fullmatch(r"([1-9]\d{0,4})/(second|minute|hour|day)", text)
+    if not match:
+        raise ValueError("is not a number of jobs and «/second», «/minute», «/hour» or «/day»")
+    return int(match[1]), float(_UNITS[match[2][0]])
+
+
+def _retry(text: str) -> tuple[int, float]:
+    match = re.fullmatch(r"attempts=([1-9]\d?),base=(\d{1,4}(?:\.\d{1,3})?)s", text)
+    if not match:
+        raise ValueError("is not «attempts=» from 1 to 99, a comma and «base=» in seconds")
+    return int(match[1]), float(match[2])
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
+            raise ValueError(f"is not a URL that begins with {', '.join(s + '://' for s in schemes)}")
+        return text
+
+    return parse
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    one = _url("smtp", "smtps")
+    return tuple(one(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in text.split(",") if part.strip())
+    if any(len(key) < 16 for key in keys):
+        raise ValueError("holds a key of fewer than 16 characters")
+    return keys
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name) for name in names):
+        raise ValueError("is not a list of Python modules")
+    return names
+
+
+def _word(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _text(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError("is empty or holds a control character")
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(_text(text)).expanduser().absolute()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set. Each field `x` is the environment's `YB_X`; durations are seconds."""
+
+    # A default is made by the parser of its field, so that one text serves the code, the help and the documents.
+    # ruff: noqa: RUF009
+    port: int = setting("3333", _integer(1, 65_535), "the API's port")
+    host: str = setting("127.0.0.1", _text, "the address the API listens on; beyond loopback keys are required")
+    data_dir: Path = setting(
+        "~/.local/share/yellowbooks", _folder, "where `up` keeps the queue, the job log and the inbox"
+    )
+    valkey_url: str | None = setting(
+        "",
+        _url("valkey", "valkeys", "redis", "rediss", "unix"),
+        "the queue's server; not set: `up` brings its own",
+        "valkey://127.0.0.1:6379/0",
+        secret=True,
+    )
+    database_url: str | None = setting(
+        "",
+        _url("postgresql", "sqlite"),
+        "the job log's database; not set: SQLite in the data folder",
+        "postgresql://user:password@127.0.0.1/yellowbooks",
+        secret=True,
+    )
+    smtp_url: tuple[str, ...] = setting(
+        "",
+        _servers,
+        "the SMTP servers, comma-separated, the first is tried first; not set: mails stay in the inbox",
+        "smtp://user:password@smtp.example.com:587",
+        secret=True,
+    )
+    mail_from: str = setting("Yellow Books <no-reply@localhost>", _text, "whom the mails come from")
+    concurrency: int = setting("20", _integer(1, 1000), "jobs that one worker process runs at once")
+    lease_seconds: int = setting("30", _integer(1, 3600), "how long a lost worker's job waits for another, in seconds")
+    rate_limit: tuple[int, float] = setting("10/hour", _rate, "sign-in mails that one user may cause")
+    retry: tuple[int, float] = setting(
+        "attempts=5,base=2s", _retry, "attempts, and the wait after the first failure; doubled after each further one"
+    )
+    api_keys: tuple[str, ...] = setting(
+        "", _keys, "keys that may enqueue and follow jobs (Authorization: Bearer …)", "a-key-of-16-or-more", secret=True
+    )
+    admin_keys: tuple[str, ...] = setting(
+        "", _keys, "keys that may also see and move dead jobs and read the inbox", "a-key-of-16-or-more", secret=True
+    )
+    retention: float = setting("24h", _duration, "how long an ended job stays in the queue; the job log keeps it")
+    kinds: tuple[str, ...] = setting(
+        "", _modules, "modules with further kinds of job, each with a `KIND`", "examples.hello"
+    )
+    log_format: str = setting("auto", _word("auto", "console", "json"), "auto is console on a terminal, else json")
+
+    @property
+    def keyless(self) -> bool:
+        """Whether anybody who reaches the API may use it."""
+        return not self.api_keys and not self.admin_keys
+
+
+NAMES = {f"YB_{one.name.upper()}": one for one in fields(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, where each value came from, and what looked odd."""
+
+    settings: Settings
+    texts: Mapping[str, str]
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def load(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Loaded:
+    """Read the environment, then `.env` for what it does not set. Raises `SettingsError` with every mistake."""
+    environment = os.environ if environment is None else environment
+    mistakes: list[str] = []
+    from_file = _read_dotenv(dotenv, mistakes)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for name, one in NAMES.items():
+        source, text = ("environment", environment[name]) if name in environment else (".env", from_file.get(name, ""))
+        if not text.strip():
+            sources[name], texts[name] = "default", one.metadata["text"]
+            continue
+        sources[name], texts[name] = source, text.strip()
+        try:
+            values[one.name] = one.metadata["parse"](text.strip())
+        except ValueError as error:
+            shown = "its value" if one.metadata["secret"] else f"«{text}»"
+            mistakes.append(f"{name}: {shown} {error}; for example {name}={one.metadata['example']}")
+    settings = Settings(**values)
+    mistakes += _open_to_all(settings)
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    unknown = sorted({n for n in (*environment, *from_file) if n.startswith("YB_")} - NAMES.keys() - NOT_OURS)
+    return Loaded(settings, texts, sources, tuple(_unknown(name) for name in unknown))
+
+
+def _read_dotenv(path: Path, mistakes: list[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    if not path.is_file():
+        return values
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals:
+            mistakes.append(f"{path}, line {number}: is not NAME=value; for example YB_PORT=3333")
+            continue
+        values[name.strip()] = value.strip().strip("\"'")
+    return values
+
+
+def _open_to_all(settings: Settings) -> list[str]:
+    if settings.host in LOOPBACK or (settings.api_keys and settings.admin_keys):
+        return []
+    return [
+        f"YB_HOST: {settings.host} is reached from other machines, so YB_API_KEYS and YB_ADMIN_KEYS must be set; "
+        "a good key: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    ]
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, NAMES, 1, 0.7)
+    return f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else "; see `yellowbooks settings`")
+
+
+def shown(loaded: Loaded) -> list[tuple[str, str, str, str]]:
+    """Name, value (secrets hidden), source and meaning of every setting."""
+    rows = []
+    for name, one in NAMES.items():
+        text = loaded.texts[name]
+        rows.append(
+            (name, "(hidden)" if one.metadata["secret"] and text else text, loaded.sources[name], one.metadata["about"])
+        )
+    return rows

@@ -1,0 +1,212 @@
+"""Settings in, parts out: the only file that knows every part."""
+
+import asyncio
+import importlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Worker
+from yellowbooks.mail import Inbox, Mailer, SmtpMailer, SmtpServer, mailbox
+from yellowbooks.observe import Tell
+from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.signin import Letters, SignInHandler
+from yellowbooks.signin import kind as signin_kind
+
+if TYPE_CHECKING:
+    from yellowbooks.joblog import JobLog
+
+SMTP_SECONDS = 30.0
+Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Runs one role of the system in this process, until it is told to stop."""
+
+    settings: Settings
+    tell: Tell
+
+    def worker(self, grace: float) -> None:
+        """Claim and run jobs. `grace` is how many seconds running jobs get at the end."""
+        mailer = make_mailer(self.settings)
+        handler = SignInHandler(Letters(None), mailer, mailbox(self.settings.mail_from), secret=b"")
+        worker_kinds = kinds(self.settings, handler)
+
+        async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
+            worker = Worker(
+                lambda: open_queue(self.settings),
+                worker_kinds,
+                concurrency=self.settings.concurrency,
+                grace=grace,
+                tell=self.tell,
+            )
+            self.tell("ready", kinds=",".join(kind.name for kind in worker_kinds))
+            try:
+                await worker.run(stop, at_once)
+            finally:
+                await mailer.aclose()
+
+        _run(run)
+
+    def recorder(self) -> None:
+        """Write the job log from the engine's events."""
+        from yellowbooks.joblog import JobLog, Recorder
+
+        async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
+            queue, log = open_queue(self.settings), JobLog(database_url(self.settings))
+            try:
+                await Recorder(queue, log, tell=self.tell).run(stop)
+            finally:
+                log.close()
+                await queue.close()
+
+        _run(run)
+
+    def api(self, listener: socket.socket) -> None:
+        """Serve HTTP on a socket that is already bound."""
+        import uvicorn
+
+        config = uvicorn.Config(
+            self._app, factory=True, log_config=None, access_log=False, server_header=False, date_header=True,
+            timeout_graceful_shutdown=3, loop="uvloop", http="httptools", ws="none", lifespan="on",
+        )  # fmt: skip
+        self.tell("ready", url="http://{}:{}".format(*listener.getsockname()[:2]))
+        uvicorn.Server(config).run(sockets=[listener])
+
+    def _app(self) -> Any:
+        from yellowbooks.api import ApiParts, create_app
+
+        queue = open_queue(self.settings)
+        return create_app(
+            ApiParts(
+                queue=queue,
+                kinds=kinds(self.settings),
+                find=_LogReader(self.settings).find,
+                inbox=None if self.settings.smtp_url else open_inbox(self.settings),
+                api_keys=self.settings.api_keys,
+                admin_keys=self.settings.admin_keys,
+                tell=self.tell,
+                close=queue.close,
+            )
+        )
+
+
+class _LogReader:
+    """Opens the job log at the first look: an API that is never asked about old jobs does without SQLAlchemy."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log: JobLog | None = None
+
+    async def find(self, job_id: str) -> Job | None:
+        return await asyncio.to_thread(self._find, job_id)
+
+    def _find(self, job_id: str) -> Job | None:
+        from yellowbooks.joblog import JobLog, LogUnavailable
+
+        self._log = self._log or JobLog(database_url(self._settings))
+        try:
+            return self._log.find(job_id)
+        except LogUnavailable as error:
+            raise ConnectionError(str(error)) from error
+
+
+def kinds(settings: Settings, signin_handler: SignInHandler | None = None) -> list[Kind[Any]]:
+    """Sign-in notification, then one kind from each module of YB_KINDS. Raises `SettingsError`."""
+    limit, window = settings.rate_limit
+    attempts, base = settings.retry
+    rate, backoff = Rate(limit, window), Backoff(attempts, base)
+    first = signin_kind(signin_handler, rate, backoff) if signin_handler else signin_kind(rate=rate, backoff=backoff)
+    found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
+    if len({kind.name for kind in found}) < len(found):
+        raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")
+    return found
+
+
+def _kind_of(module: str) -> Kind[Any]:
+    try:
+        kind = importlib.import_module(module).KIND
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"YB_KINDS: {module} has no KIND ({error}); see examples/hello.py") from error
+    if not isinstance(kind, Kind):
+        raise SettingsError(f"YB_KINDS: {module}.KIND is no yellowbooks.jobs.Kind; see examples/hello.py")
+    return kind
+
+
+def open_queue(settings: Settings) -> Queue:
+    """The queue at YB_VALKEY_URL. Raises `SettingsError` where it is not set."""
+    if not settings.valkey_url:
+        raise SettingsError(
+            "YB_VALKEY_URL: is not set; for example YB_VALKEY_URL=valkey://127.0.0.1:6379/0, or run `up`"
+        )
+    return Queue(settings.valkey_url, lease=settings.lease_seconds, retention=settings.retention)
+
+
+def open_inbox(settings: Settings) -> Inbox:
+    """The inbox in the data folder."""
+    return Inbox(settings.data_dir / "inbox")
+
+
+def make_mailer(settings: Settings) -> Mailer:
+    """SMTP where YB_SMTP_URL is set, else the inbox. Raises `SettingsError`."""
+    if not settings.smtp_url:
+        return open_inbox(settings)
+    try:
+        servers = tuple(SmtpServer.parse(url) for url in settings.smtp_url)
+        helo = mailbox(settings.mail_from).address.rpartition("@")[2]
+    except ValueError as error:
+        raise SettingsError(f"YB_SMTP_URL or YB_MAIL_FROM: {error}") from None
+    return SmtpMailer(servers, helo, SMTP_SECONDS)
+
+
+def database_url(settings: Settings) -> str:
+    """Where the job log is kept."""
+    return settings.database_url or f"sqlite:///{settings.data_dir / 'joblog.sqlite3'}"
+
+
+def check(settings: Settings) -> None:
+    """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
+    kinds(settings)
+    try:
+        mailbox(settings.mail_from)
+    except ValueError as error:
+        raise SettingsError(f"YB_MAIL_FROM: {error}") from None
+    for url in settings.smtp_url:
+        try:
+            SmtpServer.parse(url)
+        except ValueError as error:
+            raise SettingsError(f"YB_SMTP_URL: {error}") from None
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the data folder, for its owner alone. Raises `SettingsError` where it cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"YB_DATA_DIR: {path} cannot be written ({error.strerror}); for example YB_DATA_DIR=./data"
+        ) from None
+
+
+def _run(role: Stop) -> None:
+    async def main() -> None:
+        stop, at_once = asyncio.Event(), asyncio.Event()
+
+        def end() -> None:
+            (at_once if stop.is_set() else stop).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        await role(stop, at_once)
+
+    uvloop.run(main())
