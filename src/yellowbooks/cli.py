@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from yellowbooks import __version__
-from yellowbooks.settings import Loaded, Settings, SettingsError, load, shown
+from yellowbooks.settings import Loaded, Settings, SettingsError, inherited, load, shown
+
+if TYPE_CHECKING:
+    from yellowbooks.wiring import Roles
 
 WRONG_SETTING = 2
 
@@ -106,7 +109,8 @@ def api(
 ) -> None:
     """Serve the API; a recorder process beside it writes the job log."""
     if reload:
-        return _reload("api")
+        _reload("api")
+        return
     from yellowbooks.embedded import listen
     from yellowbooks.observe import observer
     from yellowbooks.processes import Child, role, watch
@@ -119,7 +123,7 @@ def api(
         make_data_dir(settings.data_dir)
         listener = listen(settings.host, settings.port)
     tell = observer("api", settings.log_format)
-    recorder, stop = Child("recorder", role("recorder"), _environment()), threading.Event()
+    recorder, stop = Child("recorder", role("recorder"), inherited()), threading.Event()
     if not alone:
         recorder.start()
         threading.Thread(target=watch, args=([recorder], stop, tell), daemon=True).start()
@@ -138,7 +142,8 @@ def worker(
 ) -> None:
     """Run jobs; start as many as you like."""
     if reload:
-        return _reload("worker")
+        _reload("worker")
+        return
     _run_role("worker", child, lambda roles: roles.worker(grace))
 
 
@@ -187,7 +192,7 @@ def version() -> None:
     typer.echo(__version__)
 
 
-def _run_role(name: str, child: bool, run: Callable[["object"], None]) -> None:
+def _run_role(name: str, child: bool, run: Callable[["Roles"], None]) -> None:
     from yellowbooks.observe import observer
     from yellowbooks.wiring import Roles, check, make_data_dir, open_queue
 
@@ -206,12 +211,6 @@ def _role_settings(child: bool) -> Settings:
         end_with_parent()
         return load().settings
     return _load().settings
-
-
-def _environment() -> dict[str, str]:
-    from os import environ
-
-    return dict(environ)
 
 
 def _reload(name: str) -> None:

@@ -16,7 +16,7 @@ from typing import IO
 
 from yellowbooks.observe import Tell
 from yellowbooks.processes import Child, Misconfigured, role, watch
-from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.settings import Settings, SettingsError, inherited
 
 SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with its end; macOS a little less
 START_SECONDS = 60.0  # Valkey may have a long file to read
@@ -103,11 +103,7 @@ class Embedded:
             self._start_valkey()
         roles = [Child("recorder", role("recorder"), environment), Child("api", role("api", "--alone"), environment)]
         roles += [
-            Child(
-                f"worker-{n + 1}" if self.workers > 1 else "worker",
-                role("worker", f"--grace={WORKER_GRACE}"),
-                environment,
-            )
+            Child(f"worker-{n + 1}", role("worker", f"--grace={WORKER_GRACE}"), environment)
             for n in range(self.workers)
         ]
         for child in roles:
@@ -133,12 +129,7 @@ class Embedded:
 
     def _environment(self) -> dict[str, str]:
         url = self.settings.valkey_url or f"unix://{self.settings.data_dir / 'valkey.sock'}"
-        return {
-            **os.environ,
-            "YB_VALKEY_URL": url,
-            "YB_DATA_DIR": str(self.settings.data_dir),
-            "YB_PORT": str(self.settings.port),
-        }
+        return inherited(YB_VALKEY_URL=url, YB_DATA_DIR=str(self.settings.data_dir), YB_PORT=str(self.settings.port))
 
     def _start_valkey(self) -> None:
         folder = self.settings.data_dir
@@ -152,7 +143,7 @@ class Embedded:
         (folder / "valkey").mkdir(exist_ok=True)
         _end_orphan(path)
         self._log = (folder / "valkey.log").open("ab")
-        valkey = Child("valkey", command, dict(os.environ), log=self._log.fileno())
+        valkey = Child("valkey", command, inherited(), log=self._log.fileno())
         valkey.start()
         self.children.append(valkey)
         deadline = time.monotonic() + START_SECONDS
@@ -205,8 +196,3 @@ def run_until_signalled(embedded: Embedded) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     embedded.run(stop)
-
-
-def running(children: list[Child]) -> list[str]:
-    """Name and process id of each child, for the first screen."""
-    return [f"{child.name} {child.pid}" for child in children]

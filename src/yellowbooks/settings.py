@@ -241,3 +241,8 @@ def shown(loaded: Loaded) -> list[tuple[str, str, str, str]]:
             (name, "(hidden)" if one.metadata["secret"] and text else text, loaded.sources[name], one.metadata["about"])
         )
     return rows
+
+
+def inherited(**changes: str) -> dict[str, str]:
+    """The environment for a child process, with some settings changed."""
+    return {**os.environ, **changes}

@@ -61,7 +61,14 @@ class Roles:
         async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
             queue, log = open_queue(self.settings), JobLog(database_url(self.settings))
             try:
-                await Recorder(queue, log, tell=self.tell).run(stop)
+                recorder = Recorder(
+                    queue,
+                    log,
+                    on_trouble=lambda trouble: self.tell("log_away", error=trouble),
+                    on_recovered=lambda: self.tell("log_back"),
+                )
+                self.tell("ready")
+                await recorder.run(stop)
             finally:
                 log.close()
                 await queue.close()
@@ -77,6 +84,8 @@ class Roles:
             timeout_graceful_shutdown=3, loop="uvloop", http="httptools", ws="none", lifespan="on",
         )  # fmt: skip
         self.tell("ready", url="http://{}:{}".format(*listener.getsockname()[:2]))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
         uvicorn.Server(config).run(sockets=[listener])
 
     def _app(self) -> Any:

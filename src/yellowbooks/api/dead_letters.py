@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, delete, get, post
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Parameter
 
@@ -62,9 +62,7 @@ class DeadLetters(Controller):
         return await _page(queue, limit, cursor, error)
 
     @post("/retry", status_code=202, summary="Requeue many dead jobs", operation_id="requeue-many")
-    async def requeue_many(
-        self, queue: Queue, request: Request[Any, Any, Any], body: bytes, error: str | None = None
-    ) -> dict[str, Any]:
+    async def requeue_many(self, queue: Queue, body: bytes, error: str | None = None) -> dict[str, Any]:
         """The filter is a JSON object, or `?error=`; without one, every dead job is requeued."""
         chosen = _filter(body)
         wanted = chosen.error or error

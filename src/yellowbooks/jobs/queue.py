@@ -148,6 +148,7 @@ class Queue:
         self._retention_ms = round(retention * 1000)
         self._backlog = backlog
         self._claims = 0
+        self._claiming = asyncio.Lock()
         self._id = secrets.token_hex(8)
         self._admissions = Batch(self._admit, lambda pair: len(pair[1]))
         self._commits = Batch(self._commit)
@@ -191,11 +192,13 @@ class Queue:
 
     async def claim(self, kinds: Sequence[str], room: int) -> tuple[list[Lease], float]:
         """Lease up to `room` jobs; also gives the seconds until the next one is due (-1: none is scheduled)."""
-        claim_id = f"{self._id}.{self._claims}"  # the same one again until an answer came: a lost reply loses nothing
-        claimed, payloads = await self._run(
-            "claim", worker=self._id, claim=claim_id, kinds=list(kinds), room=room, lease=self._lease_ms
-        )
-        self._claims += 1
+        async with self._claiming:
+            # The same id until an answer came, so that a lost reply loses nothing: one claim at a time.
+            claim_id = f"{self._id}.{self._claims}"
+            claimed, payloads = await self._run(
+                "claim", worker=self._id, claim=claim_id, kinds=list(kinds), room=room, lease=self._lease_ms
+            )
+            self._claims += 1
         leases = [
             Lease(job.id, job.kind, job.attempt, job.created, job.uncertain, job.token, payload, self.commit)
             for job, payload in zip(claimed.jobs, payloads, strict=True)

@@ -1,0 +1,103 @@
+"""Real parts for every test: a Valkey of our own, and a queue that must be consistent when the test ends."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from valkey import Valkey
+
+from tests.parts import Ping, check_consistent
+from yellowbooks.embedded import valkey_command
+from yellowbooks.jobs import Kind, Queue, Rate
+
+
+class ValkeyServer:
+    """One Valkey process on a Unix socket, which a test may kill and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "valkey").mkdir()
+        self.url = f"unix://{folder}/valkey.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str) -> None:
+        command = [*valkey_command(self.folder), "--logfile", str(self.folder / "log"), *options]
+        self.process = subprocess.Popen(command, start_new_session=True)
+        client = Valkey.from_url(self.url)
+        for _ in range(500):
+            try:
+                client.ping()
+                break
+            except Exception:
+                time.sleep(0.01)
+        client.close()
+
+    def kill(self) -> None:
+        assert self.process
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for Unix sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="yb"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """The server that the tests share; each test has keys of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="yb"))
+    server = ValkeyServer(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_valkey(short_folder: Path) -> Iterator[ValkeyServer]:
+    """A server for one test, to be killed."""
+    server = ValkeyServer(short_folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def queue_name(request: pytest.FixtureRequest) -> str:
+    return f"test-{abs(hash(request.node.nodeid)):x}-{time.monotonic_ns():x}"
+
+
+@pytest.fixture
+async def queue(valkey: ValkeyServer, queue_name: str) -> AsyncIterator[Queue]:
+    """A queue with a short lease; at the end of the test every job must be in exactly one index."""
+    queue = Queue(valkey.url, name=queue_name, lease=0.4)
+    yield queue
+    await queue.close()
+    check_consistent(valkey.url, queue.tag)
+
+
+@pytest.fixture
+def open_queue(valkey: ValkeyServer, queue_name: str) -> Callable[[], Queue]:
+    """Makes further queue objects over the keys of `queue`."""
+    return lambda: Queue(valkey.url, name=queue_name, lease=0.4)
+
+
+@pytest.fixture
+def ping() -> Kind[Ping]:
+    """A kind with a rate limit of ten an hour."""
+    return Kind("ping", Ping, rate=Rate(10, 3600))

@@ -1,0 +1,144 @@
+"""What decides without writing: back-off, outcomes, payloads, scripts and batches."""
+
+import asyncio
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yellowbooks.jobs import Backoff, Invalid, Kind, Payload, Permanent, RetryAfter, Uncertain
+from yellowbooks.jobs.batch import Batch
+from yellowbooks.jobs.kind import Unreadable
+from yellowbooks.jobs.outcome import Completed, Dead, Retry, decide, describe
+from yellowbooks.jobs.script import Script
+
+
+def test_the_ladder_of_the_contract() -> None:
+    assert [Backoff().delay(attempt) for attempt in (1, 2, 3, 4)] == [2, 4, 8, 16]
+
+
+@given(st.integers(1, 10), st.text())
+def test_jitter_only_adds_and_repeats_itself(attempt: int, seed: str) -> None:
+    plain, spread = Backoff(10, 2.0), Backoff(10, 2.0, jitter=0.5)
+    assert plain.delay(attempt) <= spread.delay(attempt, seed) <= plain.delay(attempt) * 1.5
+    assert spread.delay(attempt, seed) == spread.delay(attempt, seed)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "doubt", "before", "outcome"),
+    [
+        (None, 1, "resend_once", 0, Completed()),
+        (ValueError("x"), 1, "resend_once", 0, Retry(2.0, "ValueError: x")),
+        (ValueError("x"), 4, "resend_once", 0, Retry(16.0, "ValueError: x")),
+        (ValueError("x"), 5, "resend_once", 0, Dead("ValueError: x")),
+        (Permanent("gone"), 1, "resend_once", 0, Dead("Permanent: gone")),
+        (RetryAfter(60, "later"), 1, "resend_once", 0, Retry(60, "RetryAfter: later")),
+        (RetryAfter(1, "soon"), 3, "resend_once", 0, Retry(8.0, "RetryAfter: soon")),
+        (RetryAfter(10**9, "never"), 1, "resend_once", 0, Retry(3600.0, "RetryAfter: never")),
+        (Uncertain("?"), 1, "resend_once", 0, Retry(2.0, "Uncertain: ?", uncertain=True)),
+        (Uncertain("?"), 2, "resend_once", 1, Dead("Uncertain: ?")),
+        (Uncertain("?"), 1, "hold", 0, Dead("Uncertain: ?")),
+    ],
+)
+def test_decide(error, attempt, doubt, before, outcome) -> None:
+    assert decide(error, attempt, "job", Backoff(), doubt, before) == outcome
+
+
+@given(st.text(max_size=2000))
+def test_an_error_is_one_short_printable_line(text: str) -> None:
+    line = describe(ValueError(text))
+    assert line.isprintable()
+    assert len(line) <= 500
+
+
+class Order(Payload):
+    count: int
+    tags: list[str] = []
+
+
+ORDER = Kind("order", Order)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", "body"), (b"{", "body"), (b"[]", "body"), (b"null", "body"), (b'"x"', "body"), (b"\xff\xfe", "body"),
+        (b'{"count":1,"tags":["\xff"]}', "body"), (b"{}", "count"), (b'{"count":"1"}', "count"),
+        (b'{"count":1,"tags":[1]}', "tags[0]"), (b'{"count":1,"extra":2}', "extra"),
+        (b'{"count":1,"jobId":""}', "jobId"), (b'{"count":1,"jobId":"a/b"}', "jobId"), (b'{"count":1,"jobId":7}', "jobId"),
+        (b"[" * 60_000, "body"), (b'{"count":' * 10_000, "count"), (b'{"count":1e400}', "count"), (b'{"count":NaN}', "body"),
+    ],
+)  # fmt: skip
+def test_bad_bodies_name_the_field(body: bytes, field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        ORDER.parse(body)
+    assert [fault.field for fault in caught.value.faults] == [field]
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
+    try:
+        ORDER.parse(body)
+    except Invalid as error:
+        assert error.faults
+
+
+@given(st.integers(-(2**60), 2**60), st.lists(st.text()))
+def test_a_stored_payload_comes_back_without_its_id(count: int, tags: list[str]) -> None:
+    order = Order(count=count, tags=tags, job_id="a")
+    assert ORDER.decode(ORDER.encode(order)) == msgspec.structs.replace(order, job_id=None)
+
+
+@given(st.binary(max_size=50))
+def test_a_bad_record_is_unreadable_and_nothing_else(stored: bytes) -> None:
+    try:
+        ORDER.decode(b"\x01" + stored)
+    except Unreadable:
+        pass
+
+
+def test_a_script_with_other_names_fails_on_import() -> None:
+    class Wrong(msgspec.Struct):
+        id: str
+        tokn: str
+
+    with pytest.raises(TypeError, match="tokn"):
+        Script("renew", list[str], args=("items", "lease"), item=Wrong)
+    with pytest.raises(TypeError, match="args are"):
+        Script("renew", list[str], args=("items",))
+
+
+async def test_a_batch_groups_one_turn_and_hands_errors_to_all() -> None:
+    calls: list[list[int]] = []
+
+    async def send(items: list[int]) -> list[int]:
+        calls.append(items)
+        await asyncio.sleep(0)
+        if 7 in items:
+            raise ConnectionError("away")
+        return [item * 2 for item in items]
+
+    batch = Batch(send)
+    assert await asyncio.gather(*(batch(n) for n in range(5))) == [0, 2, 4, 6, 8]
+    assert calls == [[0, 1, 2, 3, 4]]
+    answers = await asyncio.gather(batch(7), batch(8), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [ConnectionError] * 2
+    assert await batch(1) == 2
+
+
+async def test_a_cancelled_caller_leaves_the_others_their_answers() -> None:
+    async def send(items: list[int]) -> list[int]:
+        await asyncio.sleep(0.05)
+        return items
+
+    batch = Batch(send)
+    tasks = [asyncio.create_task(batch(n)) for n in range(3)]
+    await asyncio.sleep(0.01)
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] == 0
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert results[2] == 2
+
+
