@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Worker
+from yellowbooks import signin
+from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Worker, unhandled
 from yellowbooks.mail import Inbox, Mailer, SmtpMailer, SmtpServer, mailbox
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
-from yellowbooks.signin import Letters, SignInHandler
-from yellowbooks.signin import kind as signin_kind
 
 if TYPE_CHECKING:
     from yellowbooks.joblog import JobLog
@@ -35,7 +34,7 @@ class Roles:
     def worker(self, grace: float) -> None:
         """Claim and run jobs. `grace` is how many seconds running jobs get at the end."""
         mailer = make_mailer(self.settings)
-        handler = SignInHandler(Letters(None), mailer, mailbox(self.settings.mail_from), secret=b"")
+        handler = signin.SignInHandler(signin.Letters(), mailer, mailbox(self.settings.mail_from))
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
@@ -126,12 +125,12 @@ class _LogReader:
             raise ConnectionError(str(error)) from error
 
 
-def kinds(settings: Settings, signin_handler: SignInHandler | None = None) -> list[Kind[Any]]:
+def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kind[Any]]:
     """Sign-in notification, then one kind from each module of YB_KINDS. Raises `SettingsError`."""
     limit, window = settings.rate_limit
     attempts, base = settings.retry
     rate, backoff = Rate(limit, window), Backoff(attempts, base)
-    first = signin_kind(signin_handler, rate, backoff) if signin_handler else signin_kind(rate=rate, backoff=backoff)
+    first = signin.kind(handler or unhandled, rate=rate, backoff=backoff)
     found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")

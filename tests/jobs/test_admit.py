@@ -2,10 +2,10 @@
 
 import asyncio
 
-from valkey.asyncio import Valkey
-
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, take
+from valkey.asyncio import Valkey
+
 from yellowbooks.jobs import Kind, Queue, Rate, State
 from yellowbooks.jobs.outcome import Completed, Dead
 
@@ -169,5 +169,3 @@ async def test_large_payloads_leave_in_calls_of_a_megabyte(queue: Queue, ping: K
     assert sum(len(lease.payload) for lease in first) < 1_200_000
     rest = await take(queue, room=100)
     assert len(first) + len(rest) + len(await take(queue, room=100)) + len(await take(queue, room=100)) == 60
-
-

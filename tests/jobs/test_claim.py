@@ -2,10 +2,10 @@
 
 import asyncio
 
-from valkey.asyncio import Valkey
-
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, put, take
+from valkey.asyncio import Valkey
+
 from yellowbooks.jobs import Kind, Queue, State
 
 
@@ -58,7 +58,9 @@ async def test_a_lost_reply_is_given_again(queue: Queue, ping: Kind[Ping]) -> No
     assert len(await take(queue)) == 1
 
 
-async def test_an_expired_lease_goes_to_another_worker_and_is_a_crash(queue: Queue, ping: Kind[Ping], open_queue) -> None:
+async def test_an_expired_lease_goes_to_another_worker_and_is_a_crash(
+    queue: Queue, ping: Kind[Ping], open_queue
+) -> None:
     [job_id] = await put(queue, ping)
     await take(queue)
     second = open_queue()

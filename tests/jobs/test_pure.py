@@ -1,6 +1,7 @@
 """What decides without writing: back-off, outcomes, payloads, scripts and batches."""
 
 import asyncio
+import contextlib
 
 import msgspec
 import pytest
@@ -54,7 +55,7 @@ def test_an_error_is_one_short_printable_line(text: str) -> None:
 
 class Order(Payload):
     count: int
-    tags: list[str] = []
+    tags: list[str] = msgspec.field(default_factory=list)
 
 
 ORDER = Kind("order", Order)
@@ -78,10 +79,8 @@ def test_bad_bodies_name_the_field(body: bytes, field: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_raise_anything_else(body: bytes) -> None:
-    try:
+    with contextlib.suppress(Invalid):
         ORDER.parse(body)
-    except Invalid as error:
-        assert error.faults
 
 
 @given(st.integers(-(2**60), 2**60), st.lists(st.text()))
@@ -92,10 +91,8 @@ def test_a_stored_payload_comes_back_without_its_id(count: int, tags: list[str])
 
 @given(st.binary(max_size=50))
 def test_a_bad_record_is_unreadable_and_nothing_else(stored: bytes) -> None:
-    try:
+    with contextlib.suppress(Unreadable):
         ORDER.decode(b"\x01" + stored)
-    except Unreadable:
-        pass
 
 
 def test_a_script_with_other_names_fails_on_import() -> None:
@@ -140,5 +137,3 @@ async def test_a_cancelled_caller_leaves_the_others_their_answers() -> None:
     assert results[0] == 0
     assert isinstance(results[1], asyncio.CancelledError)
     assert results[2] == 2
-
-

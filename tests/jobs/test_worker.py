@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
-
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, Told, eventually, put
+
 from yellowbooks.jobs import Backoff, Job, Kind, Lease, Permanent, Queue, RetryAfter, State, Uncertain, Worker
 
 Handler = Callable[[Lease, Ping], Any]
@@ -78,7 +79,7 @@ async def test_the_waits_between_attempts_are_those_of_the_backoff(queue: Queue,
         [job_id] = await put(queue, kind(handler))
         job = await ended(queue, job_id)
     claimed = [event.at for event in job.history if event.name == "claimed"]
-    waits = [(after - before) / 1000 for before, after in zip(claimed, claimed[1:], strict=False)]
+    waits = [(after - before) / 1000 for before, after in pairwise(claimed)]
     assert [pytest.approx(wait, abs=1.0) for wait in (0.1, 0.2, 0.4)] == waits
     assert all(wait >= least for wait, least in zip(waits, (0.1, 0.2, 0.4), strict=True))
 

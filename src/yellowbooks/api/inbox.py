@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from yellowbooks.mail import Inbox, InboxMail
 
 SHOWN = 200
-PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'"
 # A mail is shown as a stranger's page: no script, no request, no origin.
 MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 

@@ -56,8 +56,9 @@ def fold(events: Iterable[Event], known: Mapping[str, Row]) -> list[Row]:
 
 def _apply(before: Row | None, event: Event, at: str) -> Row:
     if before is None or event.name == "admitted":
-        row = Row(job_id=event.job, kind=event.kind, status=event.state, created_at=event.at,
-                  fresh=event.name == "admitted")
+        row = Row(
+            job_id=event.job, kind=event.kind, status=event.state, created_at=event.at, fresh=event.name == "admitted"
+        )
     else:
         row = msgspec.structs.replace(before)
     _apply_name(row, event)

@@ -66,7 +66,7 @@ class JobLog:
             job_ids = sorted({event.job for event in events})
             known = {}
             for start in range(0, len(job_ids), IDS_AT_ONCE):
-                for found in connection.execute(known_of(job_ids[start:start + IDS_AT_ONCE])):
+                for found in connection.execute(known_of(job_ids[start : start + IDS_AT_ONCE])):
                     known[found.job_id] = row_of(found)
             if rows := fold(events, known):
                 connection.execute(upsert_for(self._dialect), [values_of(row) for row in rows])
@@ -105,8 +105,10 @@ class JobLog:
             reason = self._reason(error)
             if _is_of_data(error):
                 raise ValueError(f"the job log cannot hold this: {reason}") from error
-            raise LogUnavailable(f"the job log's database, {_name(self._url)}, is away or refuses ({reason}); start "
-                                 "it, or see to its lock, its disk or its rights: the log then catches up") from error
+            raise LogUnavailable(
+                f"the job log's database, {_name(self._url)}, is away or refuses ({reason}); start "
+                "it, or see to its lock, its disk or its rights: the log then catches up"
+            ) from error
 
     def _reason(self, error: SQLAlchemyError) -> str:
         cause = str(error.orig if isinstance(error, StatementError) and error.orig else error).strip()
@@ -116,9 +118,11 @@ class JobLog:
 
 
 def _url(given: str) -> URL:
-    wrong = ValueError("the job log needs sqlite:////var/lib/yellowbooks/jobs.db or "
-                       "postgresql://user:password@host:5432/yellowbooks, not "
-                       + (f"{given.partition('://')[0]}://…" if "://" in given else "a URL without a scheme"))
+    wrong = ValueError(
+        "the job log needs sqlite:////var/lib/yellowbooks/jobs.db or "
+        "postgresql://user:password@host:5432/yellowbooks, not "
+        + (f"{given.partition('://')[0]}://…" if "://" in given else "a URL without a scheme")
+    )
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
@@ -144,8 +148,9 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     # The snapshot of a repeatable read would be older than the lock that an append waits for.
-    return create_engine(url, connect_args=POSTGRES | dict(url.query), pool_pre_ping=True,
-                         isolation_level="READ COMMITTED", **settings)
+    return create_engine(
+        url, connect_args=POSTGRES | dict(url.query), pool_pre_ping=True, isolation_level="READ COMMITTED", **settings
+    )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
@@ -171,5 +176,7 @@ def _upgrade(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise LogUnavailable(f"the job log's schema is not one that this version knows ({error}); install the "
-                             "version that wrote it, or a newer one") from error
+        raise LogUnavailable(
+            f"the job log's schema is not one that this version knows ({error}); install the "
+            "version that wrote it, or a newer one"
+        ) from error

@@ -37,8 +37,16 @@ class Recorder:
     trouble what it is, `on_recovered` when it is over; both are called in the event loop.
     """
 
-    def __init__(self, source: Source, log: JobLog, *, on_trouble: Callable[[str], None],
-                 on_recovered: Callable[[], None], count: int = 1000, seat_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        source: Source,
+        log: JobLog,
+        *,
+        on_trouble: Callable[[str], None],
+        on_recovered: Callable[[], None],
+        count: int = 1000,
+        seat_seconds: float = 10.0,
+    ) -> None:
         self._source = source
         self._log = log
         self._on_trouble = on_trouble

@@ -59,7 +59,7 @@ class UtcTime(TypeDecorator[datetime]):
         moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
         return _as_text(moment) if dialect.name == "sqlite" else moment
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
         """From the database to Python."""
         if value is None:
             return None
@@ -123,10 +123,10 @@ def upsert_for(dialect: str) -> Executable:
     new = statement.excluded
     changed: dict[str, Any] = {column.name: new[column.name] for column in _WITHOUT_HISTORY}
     del changed["job_id"]
-    changed["history"] = case((bindparam("fresh", type_=Boolean), new.history),
-                              else_=job_log.c.history + new.history)
-    return statement.on_conflict_do_update(index_elements=[job_log.c.job_id], set_=changed,
-                                           where=job_log.c.last_event < new.last_event)
+    changed["history"] = case((bindparam("fresh", type_=Boolean), new.history), else_=job_log.c.history + new.history)
+    return statement.on_conflict_do_update(
+        index_elements=[job_log.c.job_id], set_=changed, where=job_log.c.last_event < new.last_event
+    )
 
 
 def values_of(row: Row) -> dict[str, Any]:
@@ -150,12 +150,21 @@ def job_of(found: Found[Any]) -> Job:
     """The job in a row that `one_of` found."""
     values = found._mapping
     history = tuple(_LINES.decode_lines(values["history"]))
-    return Job(id=values["job_id"], kind=values["kind"], state=State(values["status"]), attempts=values["attempts"],
-               max_attempts=values["max_attempts"], crashes=values["crashes"],
-               generation=1 + sum(event.name == "requeued" for event in history),
-               created=_milliseconds(values["created_at"]) or 0, started=_milliseconds(values["started_at"]),
-               ended=_milliseconds(values["processed_at"]), due=_milliseconds(values["next_attempt_at"]),
-               error=values["error"], history=history)
+    return Job(
+        id=values["job_id"],
+        kind=values["kind"],
+        state=State(values["status"]),
+        attempts=values["attempts"],
+        max_attempts=values["max_attempts"],
+        crashes=values["crashes"],
+        generation=1 + sum(event.name == "requeued" for event in history),
+        created=_milliseconds(values["created_at"]) or 0,
+        started=_milliseconds(values["started_at"]),
+        ended=_milliseconds(values["processed_at"]),
+        due=_milliseconds(values["next_attempt_at"]),
+        error=values["error"],
+        history=history,
+    )
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

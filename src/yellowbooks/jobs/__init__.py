@@ -3,7 +3,7 @@
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.job import Job, State
-from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, fingerprint
+from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, fingerprint, unhandled
 from yellowbooks.jobs.outcome import Permanent, RetryAfter, Uncertain
 from yellowbooks.jobs.queue import Lease, LeaseLost, Queue, QueueUnavailable, Receipt
 from yellowbooks.jobs.worker import Worker
@@ -29,4 +29,5 @@ __all__ = [
     "Uncertain",
     "Worker",
     "fingerprint",
+    "unhandled",
 ]

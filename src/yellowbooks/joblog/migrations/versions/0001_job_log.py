@@ -30,7 +30,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", name="pk_job_log"),
         sa.CheckConstraint(
             "status IN ('scheduled', 'enqueued', 'processing', 'retrying', 'completed', 'dead', 'cancelled')",
-            name="ck_job_log_status"),
+            name="ck_job_log_status",
+        ),
     )
     op.create_index("ix_job_log_status_created_at", "job_log", ["status", "created_at"])
 

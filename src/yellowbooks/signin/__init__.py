@@ -1,0 +1,18 @@
+"""The first kind of job: a mail that tells a person of a sign-in to their account."""
+
+from collections.abc import Awaitable, Callable
+
+from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
+from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.handler import SignInHandler
+from yellowbooks.signin.letter import Letter, Letters
+
+Handler = Callable[[Lease, SignIn], Awaitable[None]]
+
+
+def kind(handler: Handler = unhandled, *, rate: Rate, backoff: Backoff) -> Kind[SignIn]:
+    """Sign-in notification. In doubt it is sent once more: for an alert a second copy is better than none."""
+    return Kind("signin-notification", SignIn, handler, rate, backoff, doubt="resend_once")
+
+
+__all__ = ["Handler", "Letter", "Letters", "SignIn", "SignInHandler", "kind"]

@@ -1,0 +1,110 @@
+"""A sign-in as an application reports it: the payload, and what must be wrong with none of its fields."""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import email_validator
+
+from yellowbooks.jobs import Fault, Payload
+
+# Controls, line and paragraph separators, bidi controls, lone surrogates; and the mark of an encoded word, which a
+# header parser may decode into a line break (CVE-2024-6923).
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|=\?")
+_PROVIDER = re.compile(r"[\w][\w .+-]{0,63}")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
+_LONGEST = {"user_id": 256, "email": 254, "name": 256, "provider": 64, "user_agent": 4096, "ip_address": 64}
+
+
+class SignIn(Payload):
+    """One sign-in: who, from where, with what, when."""
+
+    user_id: str
+    email: str
+    provider: str
+    name: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    timestamp: datetime | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+
+    def key(self) -> str | None:
+        """The limit of mails an hour counts the user."""
+        return self.user_id
+
+    def faults(self) -> Iterable[Fault]:
+        """What is wrong, field by field."""
+        unsafe = False
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
+            if not isinstance(value, str):
+                continue
+            if len(value) > _LONGEST.get(field, 256):
+                unsafe = True
+                yield Fault(_wire(field), f"is longer than {_LONGEST.get(field, 256)} characters; shorten it")
+            elif _UNSAFE.search(value):
+                unsafe = True
+                yield Fault(_wire(field), "holds a control character, a bidi control or «=?»; remove it")
+        if not unsafe:
+            yield from self._field_faults()
+
+    def _field_faults(self) -> Iterable[Fault]:
+        if not self.user_id.strip():
+            yield Fault("userId", "is empty; send the user's id")
+        if why := _address_fault(self.email):
+            yield Fault("email", why)
+        if not _PROVIDER.fullmatch(self.provider):
+            yield Fault("provider", "must be 1 to 64 letters, digits, spaces or . _ + -, such as github")
+        if self.ip_address is not None and not _is_ip(self.ip_address):
+            yield Fault("ipAddress", "is no IPv4 or IPv6 address; send one, such as 192.0.2.10, or leave it out")
+        if self.timestamp is not None and (self.timestamp.tzinfo is None or not 2000 <= self.timestamp.year < 2100):
+            yield Fault("timestamp", "has no offset or a year out of reach; send one such as 2025-12-18T23:00:00Z")
+        if self.locale is not None and not _LOCALE.fullmatch(self.locale):
+            yield Fault("locale", "is no language tag; send one such as mn or en-GB")
+        if self.time_zone is not None and not is_zone(self.time_zone):
+            yield Fault("timeZone", "is no IANA time zone; send one such as Asia/Ulaanbaatar")
+
+
+def _wire(field: str) -> str:
+    head, *tail = field.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
+def _address_fault(address: str) -> str | None:
+    try:
+        email_validator.validate_email(
+            address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+        )
+    except email_validator.EmailNotValidError as error:
+        return f"is no address that we can send to: {error}"
+    if "." not in address.rpartition("@")[2]:
+        return "is no address that we can send to: its domain has no dot"
+    return None
+
+
+def wire_address(address: str) -> str:
+    """The address as SMTP takes it: an international domain in its ASCII form (RFC 5891)."""
+    checked = email_validator.validate_email(
+        address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+    )
+    return str(checked.ascii_email or checked.normalized)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        return "%" not in text and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=1024)
+def is_zone(name: str) -> bool:
+    """Whether it is the name of an IANA time zone."""
+    try:
+        return bool(ZoneInfo(name))
+    except (ValueError, KeyError, OSError):  # a path, an unknown name, a folder such as «America»
+        return False
