@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from yellowbooks import __version__
 from yellowbooks.settings import Loaded, Settings, SettingsError, inherited, load, shown
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 
 WRONG_SETTING = 2
 
-app = typer.Typer(
-    help="Background jobs that tell people what happened to their account.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
 
-Reload = Annotated[bool, typer.Option("--reload", help="Start again when code or templates change (development).")]
-AsChild = Annotated[bool, typer.Option("--child", hidden=True)]
+reload_option = click.option("--reload", is_flag=True, help="Start again when code or templates change (development).")
+child_option = click.option("--child", is_flag=True, hidden=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="yellowbooks")
+def main() -> None:
+    """Background jobs that tell people what happened to their account."""
 
 
 @contextmanager
@@ -36,22 +35,23 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        typer.echo(f"yellowbooks: {error}", err=True)
-        raise typer.Exit(WRONG_SETTING) from None
+        click.echo(f"yellowbooks: {error}", err=True)
+        raise SystemExit(WRONG_SETTING) from None
 
 
 def _load() -> Loaded:
     loaded = load()
     for warning in loaded.warnings:
-        typer.echo(f"yellowbooks: {warning}", err=True)
+        click.echo(f"yellowbooks: {warning}", err=True)
     return loaded
 
 
-@app.command()
-def up(
-    workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes; 0: start your own.")] = 1,
-    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="The API's port (default: YB_PORT).")] = None,
-) -> None:
+@main.command()
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes; 0: start your own."
+)
+@click.option("--port", type=click.IntRange(1, 65_535), help="The API's port (default: YB_PORT).")
+def up(workers: int, port: int | None) -> None:
     """Start everything: Valkey, the job log, the API and the workers."""
     from yellowbooks.embedded import Embedded, own, run_until_signalled
     from yellowbooks.observe import observer
@@ -70,7 +70,7 @@ def up(
                 _first_screen(embedded.address, settings, workers, [f"{c.name} {c.pid}" for c in embedded.children])
                 run_until_signalled(embedded)
             except Misconfigured:
-                raise typer.Exit(WRONG_SETTING) from None
+                raise SystemExit(WRONG_SETTING) from None
             finally:
                 embedded.end()
 
@@ -98,15 +98,14 @@ def _first_screen(address: str, settings: Settings, workers: int, processes: lis
         "",
         "Ctrl-C stops everything; the next start finds every job where it was.",
     ]  # fmt: skip
-    typer.echo("\n".join(lines))
+    click.echo("\n".join(lines))
 
 
-@app.command()
-def api(
-    reload: Reload = False,
-    child: AsChild = False,
-    alone: Annotated[bool, typer.Option("--alone", hidden=True)] = False,
-) -> None:
+@main.command()
+@reload_option
+@child_option
+@click.option("--alone", is_flag=True, hidden=True)
+def api(reload: bool, child: bool, alone: bool) -> None:
     """Serve the API; a recorder process beside it writes the job log."""
     if reload:
         _reload("api")
@@ -134,12 +133,13 @@ def api(
         recorder.end(2)
 
 
-@app.command()
-def worker(
-    reload: Reload = False,
-    child: AsChild = False,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that running jobs get to finish at the end.")] = 25.0,
-) -> None:
+@main.command()
+@reload_option
+@child_option
+@click.option(
+    "--grace", type=click.FloatRange(0), default=25.0, show_default=True, help="Seconds to finish at the end."
+)
+def worker(reload: bool, child: bool, grace: float) -> None:
     """Run jobs; start as many as you like."""
     if reload:
         _reload("worker")
@@ -147,32 +147,32 @@ def worker(
     _run_role("worker", child, lambda roles: roles.worker(grace))
 
 
-@app.command(hidden=True)
-def recorder(child: AsChild = False) -> None:
+@main.command()
+@child_option
+def recorder(child: bool) -> None:
     """Write the job log; `api` starts one by itself."""
     _run_role("recorder", child, lambda roles: roles.recorder())
 
 
-@app.command()
-def check(
-    url: Annotated[str, typer.Option(help="The API to check.")] = "",
-    email: Annotated[str, typer.Option(help="Who gets the mails of the check.")] = "check@example.com",
-) -> None:
+@main.command()
+@click.option("--url", help="The API to check (default: YB_HOST and YB_PORT).")
+@click.option("--email", default="check@example.com", show_default=True, help="Who gets the mails of the check.")
+def check(url: str | None, email: str) -> None:
     """Run the acceptance cases against a running system: a line each, exit status 0 where all pass."""
     from yellowbooks.acceptance import Case, Check
 
     def show(case: Case) -> None:
-        typer.echo(f"{'ok  ' if case.passed else 'FAIL'}  {case.name}: {case.detail}")
+        click.echo(f"{'ok  ' if case.passed else 'FAIL'}  {case.name}: {case.detail}")
 
     with _clear_errors():
         settings = _load().settings
     keys = ("".join(settings.api_keys[:1]), "".join(settings.admin_keys[:1]))
     address = url or f"http://{settings.host}:{settings.port}"
     if not Check(address, email, *keys, limit=settings.rate_limit[0]).run(show):
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
-@app.command()
+@main.command()
 def settings() -> None:
     """Print every setting, its value, where it came from and what it means; secrets stay hidden."""
     from rich.console import Console
@@ -184,12 +184,6 @@ def settings() -> None:
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False).print(table)
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
 
 
 def _run_role(name: str, child: bool, run: Callable[["Roles"], None]) -> None:
@@ -218,8 +212,3 @@ def _reload(name: str) -> None:
 
     watched = [Path(__file__).parent, Path.cwd()]
     run_process(*watched, target=f"{sys.executable} -m yellowbooks {name}", target_type="command")
-
-
-def main() -> None:
-    """The console script."""
-    app()

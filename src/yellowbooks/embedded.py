@@ -136,7 +136,7 @@ class Embedded:
         path = folder / "valkey.sock"
         if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
             raise SettingsError(
-                f"YB_DATA_DIR: {folder} is too long for a Unix socket (at most {SOCKET_PATH_BYTES} bytes with its name); "
+                f"YB_DATA_DIR: {folder} is too long for a Unix socket ({SOCKET_PATH_BYTES} bytes with its name); "
                 "for example YB_DATA_DIR=/var/lib/yellowbooks"
             )
         command = valkey_command(folder)

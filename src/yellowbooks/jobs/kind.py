@@ -38,9 +38,7 @@ class Unreadable(Exception):
     """A stored payload that this version cannot read."""
 
 
-class Payload(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"
-):
+class Payload(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
     """What a caller sends for one job. Subclass it and add fields; they are camelCase in JSON.
 
     `job_id` names the job: the same id within 7 days is the same job. Without it a new id is made.

@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 from ua_parser import Parser
-from ua_parser.loaders import load_builtins
-from ua_parser.regex import Resolver
+from ua_parser.basic import Resolver
+from ua_parser.loaders import load_lazy_builtins
 
 AGENT_LENGTH = 512  # characters that are looked at
 
@@ -27,7 +27,9 @@ SYSTEMS = {
 
 @lru_cache(maxsize=1)
 def _parser() -> Parser:
-    return Parser(Resolver(load_builtins()))
+    # With the Rust resolver and the rules for devices this took 22 MB; names repeat, so the cache below answers most.
+    browsers, systems, _devices = load_lazy_builtins()
+    return Parser(Resolver((browsers, systems, [])))
 
 
 def warm_up() -> None:
