@@ -11,6 +11,9 @@ import email_validator
 
 from yellowbooks.jobs import Fault, Payload
 
+# Names such as host.local and x.test are real ones in a company's own network; the SMTP server has the last word.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
 # Controls, line and paragraph separators, bidi controls, lone surrogates; and the mark of an encoded word, which a
 # header parser may decode into a line break (CVE-2024-6923).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|=\?")
@@ -74,11 +77,15 @@ def _wire(field: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
+def _checked(address: str) -> email_validator.ValidatedEmail:
+    return email_validator.validate_email(
+        address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False, strict=True
+    )
+
+
 def _address_fault(address: str) -> str | None:
     try:
-        email_validator.validate_email(
-            address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
-        )
+        _checked(address)
     except email_validator.EmailNotValidError as error:
         return f"is no address that we can send to: {error}"
     if "." not in address.rpartition("@")[2]:
@@ -88,9 +95,7 @@ def _address_fault(address: str) -> str | None:
 
 def wire_address(address: str) -> str:
     """The address as SMTP takes it: an international domain in its ASCII form (RFC 5891)."""
-    checked = email_validator.validate_email(
-        address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
-    )
+    checked = _checked(address)
     return str(checked.ascii_email or checked.normalized)
 
 

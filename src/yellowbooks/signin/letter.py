@@ -129,7 +129,7 @@ def show_name(name: str | None) -> str:
 
 def _inert(text: str) -> str:
     """A word from outside that no reader's program makes a link of."""
-    return " ".join(re.sub(r"[.@:/\\]", " ", text).split())
+    return " ".join(re.sub(r"[.\u3002\uff0e\uff61\u2024\ufe52@:/\\]", " ", text).split())
 
 
 def show_ip(address: str | None) -> str:
