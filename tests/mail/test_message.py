@@ -68,14 +68,18 @@ def test_encoded_words_are_short_and_split_no_character() -> None:
     assert "".join(base64.b64decode(word).decode() for word in words) == "🔐Ө" * 40
 
 
-@pytest.mark.parametrize("bad", ["a\r\nBcc: x@y.mn", "a\nb", "a\0b", "=?utf-8?q?B=0ABcc:=20x@y.mn?=", "a\u2028b", "\x85"])
+@pytest.mark.parametrize(
+    "bad", ["a\r\nBcc: x@y.mn", "a\nb", "a\0b", "=?utf-8?q?B=0ABcc:=20x@y.mn?=", "a\u2028b", "\x85"]
+)
 @pytest.mark.parametrize("field", ["subject", "recipient", "key", "language"])
 def test_no_header_is_made_from_outside(field: str, bad: str) -> None:
     with pytest.raises(MessageRefused):
         make(**{field: bad})
 
 
-@pytest.mark.parametrize("recipient", ["", "a", "a@b c", "a@b>,<c@d", "бат@example.com", "a@b\r\nRCPT TO:<c@d>", '"a b"@c.mn'])
+@pytest.mark.parametrize(
+    "recipient", ["", "a", "a@b c", "a@b>,<c@d", "бат@example.com", "a@b\r\nRCPT TO:<c@d>", '"a b"@c.mn']
+)
 def test_a_recipient_that_is_no_plain_address_is_refused(recipient: str) -> None:
     with pytest.raises(MessageRefused):
         make(recipient=recipient)
@@ -106,7 +110,9 @@ def test_mailboxes(text: str, box: Mailbox) -> None:
     assert mailbox(text) == box
 
 
-@pytest.mark.parametrize("text", ["", "x", "a@b@c", "X <a b@c>", "X <a@b>\r\nBcc: c@d", "=?utf-8?q?x?= <a@b.mn>", "X <a@b.mn> Y"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "a@b@c", "X <a b@c>", "X <a@b>\r\nBcc: c@d", "=?utf-8?q?x?= <a@b.mn>", "X <a@b.mn> Y"]
+)
 def test_bad_mailboxes(text: str) -> None:
     with pytest.raises(ValueError, match="a right one is"):
         mailbox(text)

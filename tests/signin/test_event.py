@@ -39,11 +39,25 @@ def test_optional_fields_may_be_null(field: str) -> None:
     parse(**{field: None})
 
 
-BAD_TEXT = ["a\r\nBcc: x@y.mn", "a\nb", "a\x00b", "a\tb", "a\x7fb", "a\x85b", "a\u2028b", "a\u202eb", "a\u2066b", "a\u200fb", "=?utf-8?q?B=0ABcc:=20x@y.mn?="]
+BAD_TEXT = [
+    "a\r\nBcc: x@y.mn",
+    "a\nb",
+    "a\x00b",
+    "a\tb",
+    "a\x7fb",
+    "a\x85b",
+    "a\u2028b",
+    "a\u202eb",
+    "a\u2066b",
+    "a\u200fb",
+    "=?utf-8?q?B=0ABcc:=20x@y.mn?=",
+]
 
 
 @pytest.mark.parametrize("bad", BAD_TEXT)
-@pytest.mark.parametrize("field", ["userId", "email", "name", "provider", "ipAddress", "userAgent", "jobId", "locale", "timeZone"])
+@pytest.mark.parametrize(
+    "field", ["userId", "email", "name", "provider", "ipAddress", "userAgent", "jobId", "locale", "timeZone"]
+)
 def test_no_field_takes_a_control_a_bidi_control_or_an_encoded_word(field: str, bad: str) -> None:
     assert set(faulty(**{field: bad})) == {field}
 
@@ -58,12 +72,16 @@ def test_bad_addresses(address: str) -> None:
     assert faulty(email=address) == ["email"]
 
 
-@pytest.mark.parametrize("address", ["bat@example.com", "bat+x@example.test", "b.o'neil@sub.host.local", "bat@жишээ.мон"])
+@pytest.mark.parametrize(
+    "address", ["bat@example.com", "bat+x@example.test", "b.o'neil@sub.host.local", "bat@жишээ.мон"]
+)
 def test_good_addresses(address: str) -> None:
     assert wire_address(parse(email=address).email).isascii()
 
 
-@pytest.mark.parametrize("address", ["", "x", "1.2.3", "256.1.1.1", "1.2.3.4, 5.6.7.8", "fe80::1%eth0", "1.2.3.4:80", "01.2.3.4"])
+@pytest.mark.parametrize(
+    "address", ["", "x", "1.2.3", "256.1.1.1", "1.2.3.4, 5.6.7.8", "fe80::1%eth0", "1.2.3.4:80", "01.2.3.4"]
+)
 def test_bad_ip_addresses(address: str) -> None:
     assert faulty(ipAddress=address) == ["ipAddress"]
 
@@ -91,7 +109,12 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert [fault.field for fault in caught.value.faults] == [field]
 
 
-@given(st.dictionaries(st.sampled_from(["userId", "email", "provider", "name", "ipAddress", "timeZone", "locale", "timestamp"]), st.text(max_size=40)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["userId", "email", "provider", "name", "ipAddress", "timeZone", "locale", "timestamp"]),
+        st.text(max_size=40),
+    )
+)
 def test_any_text_is_taken_or_refused(fields: dict[str, str]) -> None:
     try:
         sign_in = KIND.parse(json.dumps(GOOD | fields).encode())

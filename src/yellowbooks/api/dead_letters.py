@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
 from yellowbooks.api.views import job_view
 from yellowbooks.jobs import Fault, Invalid, Job, Queue
@@ -53,16 +54,18 @@ class DeadLetters(Controller):
     @get("/", summary="List dead jobs, newest first", operation_id="list-dead")
     async def list_dead(
         self,
-        queue: Queue,
-        limit: Annotated[int, Parameter(ge=1, le=PAGE)] = 50,
-        cursor: str | None = None,
-        error: str | None = None,
+        queue: NamedDependency[Queue],
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE)] = 50,
+        cursor: FromQuery[str | None] = None,
+        error: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
         """`count` is how many there are (with `error`: whose error holds it); `nextCursor` leads on."""
         return await _page(queue, limit, cursor, error)
 
     @post("/retry", status_code=202, summary="Requeue many dead jobs", operation_id="requeue-many")
-    async def requeue_many(self, queue: Queue, body: bytes, error: str | None = None) -> dict[str, Any]:
+    async def requeue_many(
+        self, queue: NamedDependency[Queue], body: RawBody, error: FromQuery[str | None] = None
+    ) -> dict[str, Any]:
         """The filter is a JSON object, or `?error=`; without one, every dead job is requeued."""
         chosen = _filter(body)
         wanted = chosen.error or error
@@ -75,13 +78,13 @@ class DeadLetters(Controller):
         return {"requeued": answers.count("requeued")}
 
     @post("/{job_id:str}/retry", status_code=200, summary="Requeue one dead job", operation_id="requeue-one")
-    async def requeue_one(self, queue: Queue, job_id: str) -> dict[str, Any]:
+    async def requeue_one(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
         """The job gets all its attempts again."""
         _expect((await queue.requeue([job_id]))[0], "requeued", job_id)
         return {"jobId": job_id, "status": "enqueued"}
 
     @delete("/{job_id:str}", status_code=200, summary="Discard one dead job", operation_id="discard-one")
-    async def discard_one(self, queue: Queue, job_id: str) -> dict[str, Any]:
+    async def discard_one(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
         """Its payload is dropped; its record stays for the retention."""
         _expect((await queue.discard([job_id]))[0], "discarded", job_id)
         return {"jobId": job_id, "status": "cancelled"}

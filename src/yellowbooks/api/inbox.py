@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from yellowbooks.mail import Inbox, InboxMail
 
@@ -36,19 +37,19 @@ def inbox_routes(inbox: Inbox | None) -> list[Any]:
         return _page(listing.render(mails=inbox.entries(SHOWN)))
 
     @get("/inbox/{mail_id:str}", sync_to_thread=True, include_in_schema=False)
-    def show_mail(mail_id: str) -> Response[str]:
+    def show_mail(mail_id: FromPath[str]) -> Response[str]:
         return _page(single.render(mail=find(mail_id)))
 
     @get("/inbox/{mail_id:str}/html", sync_to_thread=True, include_in_schema=False)
-    def show_html(mail_id: str) -> Response[str]:
+    def show_html(mail_id: FromPath[str]) -> Response[str]:
         return _answer(find(mail_id).html, "text/html", MAIL_POLICY)
 
     @get("/inbox/{mail_id:str}/text", sync_to_thread=True, include_in_schema=False)
-    def show_text(mail_id: str) -> Response[str]:
+    def show_text(mail_id: FromPath[str]) -> Response[str]:
         return _answer(find(mail_id).text, "text/plain", MAIL_POLICY)
 
     @get("/inbox/{mail_id:str}/source", sync_to_thread=True, include_in_schema=False)
-    def show_source(mail_id: str) -> Response[str]:
+    def show_source(mail_id: FromPath[str]) -> Response[str]:
         return _answer(find(mail_id).source, "text/plain", MAIL_POLICY)
 
     @get("/inbox/style.css", sync_to_thread=False, include_in_schema=False)
@@ -74,4 +75,4 @@ def _answer(content: str, media_type: str, policy: str) -> Response[str]:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
-    return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
+    return Response(content, media_type=media_type, headers=headers)

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, RawBody
 
 from yellowbooks.api.keys import Guard
 from yellowbooks.api.problems import problem, retry_after
@@ -29,7 +30,7 @@ def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard) -> HT
         summary=f"Enqueue one {kind.name}",
         operation_id=f"enqueue-{kind.name}",
     )
-    async def enqueue(request: Request[Any, Any, Any], body: bytes) -> Response[dict[str, Any]]:
+    async def enqueue(request: Request[Any, Any, Any], body: RawBody) -> Response[dict[str, Any]]:
         if request.content_type[0] != "application/json":
             raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
         job_id, receipt = await queue.admit(kind, kind.parse(body))
@@ -71,7 +72,7 @@ def follow_route(queue: Queue, find: Find, guard: Guard) -> HTTPRouteHandler:
     """`GET /api/jobs/{jobId}`."""
 
     @get("/api/jobs/{job_id:str}", name="job", guards=[guard], summary="Follow one job", operation_id="follow-job")
-    async def follow(job_id: str) -> dict[str, Any]:
+    async def follow(job_id: FromPath[str]) -> dict[str, Any]:
         """From the queue while it is there, then from the job log."""
         try:
             job = await queue.show(job_id)
