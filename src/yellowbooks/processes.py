@@ -35,7 +35,12 @@ class Child:
         """Start it in a session of its own, so that Ctrl-C reaches only the parent, which ends it in order."""
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.command, env=dict(self.environment), stdin=subprocess.PIPE, stdout=self.log, start_new_session=True
+            self.command,
+            env=dict(self.environment),
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
 
     @property

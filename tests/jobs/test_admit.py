@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.conftest import ValkeyServer
-from tests.parts import Ping, take
 from valkey.asyncio import Valkey
 
+from tests.conftest import ValkeyServer
+from tests.parts import Ping, take
 from yellowbooks.jobs import Kind, Queue, Rate, State
 from yellowbooks.jobs.outcome import Completed, Dead
 

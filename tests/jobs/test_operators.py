@@ -1,7 +1,6 @@
 """requeue, cancel, discard: what an operator does."""
 
 from tests.parts import Ping, put, take
-
 from yellowbooks.jobs import Kind, Queue, State
 from yellowbooks.jobs.outcome import Completed, Dead
 

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from tests.conftest import ValkeyServer
-from tests.parts import Ping, put, take
 from valkey.asyncio import Valkey
 
+from tests.conftest import ValkeyServer
+from tests.parts import Ping, put, take
 from yellowbooks.jobs import Kind, LeaseLost, Queue, State
 from yellowbooks.jobs.outcome import Completed, Dead, Retry
 

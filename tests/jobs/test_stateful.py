@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from tests.conftest import ValkeyServer
-from tests.parts import Ping, check_consistent
 from valkey import Valkey
 
+from tests.conftest import ValkeyServer
+from tests.parts import Ping, check_consistent
 from yellowbooks.jobs import Kind, Lease, LeaseLost, Queue, Rate
 from yellowbooks.jobs.outcome import Completed, Dead, Retry
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, Told, eventually, put
-
 from yellowbooks.jobs import Backoff, Job, Kind, Lease, Permanent, Queue, RetryAfter, State, Uncertain, Worker
 
 Handler = Callable[[Lease, Ping], Any]

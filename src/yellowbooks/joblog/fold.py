@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from yellowbooks.jobs.events import Event
+from yellowbooks.jobs import Event
 
 
 class Row(msgspec.Struct, kw_only=True):

@@ -11,8 +11,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from yellowbooks.joblog.fold import fold
 from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, row_of, upsert_for, values_of
-from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.job import Job
+from yellowbooks.jobs import Event, Job
 
 HEAD = "0001"  # the newest migration
 BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
@@ -78,6 +77,11 @@ class JobLog:
                 found = connection.execute(one_of(job_id)).one_or_none()
         except ValueError:
             return None  # an id that the database cannot hold, such as one with a NUL
+        except LogUnavailable:
+            with self._reached():
+                if self._revision() is None:
+                    return None  # no recorder has been here yet, so nothing was logged
+            raise
         return None if found is None else job_of(found)
 
     def close(self) -> None:

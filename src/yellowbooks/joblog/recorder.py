@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from yellowbooks.joblog.log import JobLog
-from yellowbooks.jobs.events import Event
+from yellowbooks.jobs import Event
 
 BLOCK_SECONDS = 0.5  # how long one read waits for events, and so most of what a stop takes
 STOP_SECONDS = 0.8  # what a call in flight gets to end when all shall stop

@@ -29,8 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yellowbooks.joblog.fold import Row
-from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.job import Job, State
+from yellowbooks.jobs import Event, Job, State
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

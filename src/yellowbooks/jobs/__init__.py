@@ -4,8 +4,10 @@ from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.job import Job, State
 from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, fingerprint, unhandled
+from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.outcome import Permanent, RetryAfter, Uncertain
-from yellowbooks.jobs.queue import Lease, LeaseLost, Queue, QueueUnavailable, Receipt
+from yellowbooks.jobs.queue import Queue, QueueUnavailable
+from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
 
 __all__ = [

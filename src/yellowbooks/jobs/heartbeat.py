@@ -4,7 +4,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from yellowbooks.jobs.queue import Lease, Queue, QueueUnavailable
+from yellowbooks.jobs.lease import Lease
+from yellowbooks.jobs.queue import Queue, QueueUnavailable
 
 AGAIN_SECONDS = 1.0  # how soon to try again where the queue was away
 

@@ -4,15 +4,13 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from yellowbooks.jobs.backoff import Backoff
+from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Doubt
-
-if TYPE_CHECKING:
-    from yellowbooks.jobs.queue import Lease
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 RECORD_VERSION = b"\x01"
@@ -66,7 +64,7 @@ class Rate:
     window: float
 
 
-async def unhandled(_lease: "Lease", _payload: Any) -> None:
+async def unhandled(_lease: Lease, _payload: Any) -> None:
     """The handler of a process that only admits: it never claims, so this is never reached."""
     raise NotImplementedError("this process only admits jobs; start a worker to run them")
 
@@ -80,7 +78,7 @@ class Kind(Generic[P]):
 
     name: str
     payload: type[P]
-    handler: Callable[["Lease", P], Awaitable[None]] = unhandled
+    handler: Callable[[Lease, P], Awaitable[None]] = unhandled
     rate: Rate | None = None
     backoff: Backoff = field(default_factory=Backoff)
     doubt: Doubt = "resend_once"

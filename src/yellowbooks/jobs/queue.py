@@ -3,9 +3,8 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from valkey.asyncio import Valkey
@@ -14,10 +13,12 @@ from valkey.exceptions import ValkeyError
 
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch
 from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.job import Job, State
+from yellowbooks.jobs.job import Job
 from yellowbooks.jobs.kind import Kind, P, fingerprint
+from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.outcome import Completed, Outcome, Retry
-from yellowbooks.jobs.script import Script
+from yellowbooks.jobs.record import FIELDS, event_of, job_of
+from yellowbooks.jobs.verbs import VERBS, Admission, Held, Named, Receipt, Settlement
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
 CONNECT_SECONDS = 5.0
@@ -30,105 +31,6 @@ R = TypeVar("R")
 
 class QueueUnavailable(ConnectionError):
     """The queue cannot be reached or refuses to write; nothing is known of the call's outcome."""
-
-
-class LeaseLost(Exception):
-    """Another worker has this job, or it has ended: stop, and touch nothing."""
-
-
-class _Admission(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    kind: str
-    fingerprint: str
-    nonce: str
-    delay: int
-    max_attempts: int
-    doubt: str
-    bucket: str | None
-    limit: int
-    window: int
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What became of a request to take a job in.
-
-    `seen`: the id came before; `state` is where that job stands (None: it left the queue, ask the log) and `same`
-    says whether it was the same request. `limited`: `wait` milliseconds until there is room. `full`: too many wait.
-    """
-
-    word: Literal["admitted", "seen", "limited", "full"]
-    state: State | None = None
-    same: bool = False
-    wait: float = 0.0
-
-
-class _Leased(msgspec.Struct, frozen=True):
-    id: str
-    kind: str
-    token: str
-    attempt: int
-    created: int
-    uncertain: int
-
-
-class _Claimed(msgspec.Struct, frozen=True):
-    jobs: list[_Leased]
-    wait: float
-
-
-class _Held(msgspec.Struct, frozen=True):
-    id: str
-    token: str
-
-
-class _Named(msgspec.Struct, frozen=True):
-    id: str
-
-
-class _Settlement(msgspec.Struct, frozen=True):
-    id: str
-    token: str
-    outcome: str
-    delay: int
-    error: str
-    uncertain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A worker's hold on one job for a while: the handle that a handler gets.
-
-    `created` is when the job was admitted (ms since 1970, the queue's clock); `attempt` counts from 1;
-    `uncertain` is how often the effect of an earlier attempt was in doubt.
-    """
-
-    job_id: str
-    kind: str
-    attempt: int
-    created: int
-    uncertain: int
-    token: str
-    payload: bytes = field(repr=False)
-    _commit: Callable[["Lease"], Awaitable[None]] = field(repr=False)
-
-    async def commit(self) -> None:
-        """Say, durably, that what cannot be undone begins now. Raises `LeaseLost` where it must not begin."""
-        await self._commit(self)
-
-
-_VERBS: dict[str, Script[Any]] = {
-    "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=_Admission),
-    "claim": Script("claim", _Claimed, args=("worker", "claim", "kinds", "room", "lease")),
-    "renew": Script("renew", list[str], args=("items", "lease"), item=_Held),
-    "commit": Script("commit", list[str], args=("items", "lease"), item=_Held),
-    "settle": Script("settle", list[str], args=("items",), item=_Settlement),
-    "release": Script("release", list[str], args=("items",), item=_Held),
-    "requeue": Script("requeue", list[str], args=("items",), item=_Named),
-    "cancel": Script("cancel", list[str], args=("items",), item=_Named),
-    "discard": Script("discard", list[str], args=("items",), item=_Named),
-    "lead": Script("lead", str, args=("seat", "milliseconds")),
-    "recorded": Script("recorded", int, args=("position", "retention")),
-}
 
 
 class Queue:
@@ -162,7 +64,7 @@ class Queue:
         job_id = payload.job_id or secrets.token_hex(16)
         counted = payload.key() if kind.rate else None
         rate = kind.rate
-        admission = _Admission(
+        admission = Admission(
             id=job_id,
             kind=kind.name,
             fingerprint=fingerprint(stored),
@@ -215,20 +117,20 @@ class Queue:
         """Extend leases: «kept» or «lost» for each."""
         answers: list[str] = []
         for start in range(0, len(leases), 100):
-            items = [_Held(lease.job_id, lease.token) for lease in leases[start : start + 100]]
+            items = [Held(lease.job_id, lease.token) for lease in leases[start : start + 100]]
             answers += await self._call("renew", items=items, lease=self._lease_ms)
         return answers
 
     async def commit(self, lease: Lease) -> None:
         """The point of no return; see `Lease.commit`."""
-        if await self._commits(_Held(lease.job_id, lease.token)) != "committed":
+        if await self._commits(Held(lease.job_id, lease.token)) != "committed":
             raise LeaseLost(f"job {lease.job_id} is no longer ours; its new owner will do the work")
 
     async def settle(self, lease: Lease, outcome: Outcome) -> str:
         """End the attempt: «settled», «already» (told before) or «stale» (no longer ours, nothing written)."""
         retry = outcome if isinstance(outcome, Retry) else None
         return await self._settlements(
-            _Settlement(
+            Settlement(
                 lease.job_id,
                 lease.token,
                 type(outcome).__name__.lower(),
@@ -240,7 +142,7 @@ class Queue:
 
     async def release(self, leases: Sequence[Lease]) -> list[str]:
         """Give back jobs that were not begun: «released» or «stale» for each."""
-        return await self._batched("release", [_Held(lease.job_id, lease.token) for lease in leases])
+        return await self._batched("release", [Held(lease.job_id, lease.token) for lease in leases])
 
     # Verbs of the recorder
 
@@ -254,8 +156,7 @@ class Queue:
         reply = await self._reach(lambda: self._client.xread({f"{self.tag}:events": "0-0"}, count=count, block=block))
         entries = reply[0][1] if reply else []
         return [
-            msgspec.structs.replace(_EVENT.decode(entry[b"e"]), position=position.decode())
-            for position, entry in entries
+            msgspec.structs.replace(event_of(entry[b"e"]), position=position.decode()) for position, entry in entries
         ]
 
     async def recorded(self, position: str) -> None:
@@ -266,8 +167,8 @@ class Queue:
 
     async def show(self, job_id: str) -> Job | None:
         """What the queue knows of a job, or None."""
-        reply = await self._reach(lambda: self._client.hmget(self._key(job_id), _FIELDS))
-        return _job(job_id, reply)
+        reply = await self._reach(lambda: self._client.hmget(self._key(job_id), FIELDS))
+        return job_of(job_id, reply)
 
     async def dead(self, count: int, before: str | None = None) -> tuple[list[Job], str | None, int]:
         """Dead jobs, newest first; also the cursor of the next page (None: no more) and how many there are.
@@ -298,28 +199,28 @@ class Queue:
     def _key(self, job_id: str) -> str:
         return f"{self.tag}:job:{job_id}"
 
-    async def _admit(self, pairs: list[tuple[_Admission, bytes]]) -> list[Receipt]:
+    async def _admit(self, pairs: list[tuple[Admission, bytes]]) -> list[Receipt]:
         receipts, _ = await self._run(
             "admit", [payload for _, payload in pairs], items=[item for item, _ in pairs], backlog=self._backlog
         )
         return list(receipts)
 
-    async def _commit(self, items: list[_Held]) -> list[str]:
+    async def _commit(self, items: list[Held]) -> list[str]:
         answers: list[str] = await self._call("commit", items=items, lease=self._lease_ms)
         return answers
 
-    async def _settle(self, items: list[_Settlement]) -> list[str]:
+    async def _settle(self, items: list[Settlement]) -> list[str]:
         answers: list[str] = await self._call("settle", items=items)
         return answers
 
     async def _run(self, verb: str, payloads: Sequence[bytes] = (), **args: Any) -> tuple[Any, Sequence[bytes]]:
-        return await self._reach(lambda: _VERBS[verb](self._client, self.tag, payloads, **args))
+        return await self._reach(lambda: VERBS[verb](self._client, self.tag, payloads, **args))
 
     async def _call(self, verb: str, **args: Any) -> Any:
         return (await self._run(verb, **args))[0]
 
     async def _named(self, verb: str, job_ids: Sequence[str]) -> list[str]:
-        return await self._batched(verb, [_Named(job_id) for job_id in job_ids])
+        return await self._batched(verb, [Named(job_id) for job_id in job_ids])
 
     async def _batched(self, verb: str, items: Sequence[msgspec.Struct]) -> list[str]:
         answers: list[str] = []
@@ -354,62 +255,3 @@ def _retrieve(task: asyncio.Task[R]) -> None:
 def _bucket(kind: str, key: str) -> str:
     """The name of a rate limit's list: a hash, so that no user id stands in a key's name."""
     return hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=12).hexdigest()
-
-
-_EVENT = msgspec.msgpack.Decoder(Event, strict=False)
-_FIELDS = (
-    "kind",
-    "state",
-    "attempts",
-    "max_attempts",
-    "crashes",
-    "generation",
-    "created",
-    "started",
-    "ended",
-    "due",
-    "error",
-    "history",
-)
-
-
-def _job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
-    field = dict(zip(_FIELDS, values, strict=True))
-    if field["kind"] is None or field["state"] is None:
-        return None
-
-    def number(name: str) -> int | None:
-        value = field[name]
-        return int(value) if value is not None else None
-
-    created = number("created") or 0
-    kind, most = field["kind"].decode(), number("max_attempts") or 0
-    history = tuple(_events(field["history"] or b""))
-    if not history or history[0].name != "admitted":
-        history = (
-            Event(job=job_id, name="admitted", at=created, kind=kind, state=State.ENQUEUED, max_attempts=most),
-            *history,
-        )
-    return Job(
-        id=job_id,
-        kind=kind,
-        state=State(field["state"].decode()),
-        attempts=number("attempts") or 0,
-        max_attempts=most,
-        crashes=number("crashes") or 0,
-        generation=1 + (number("generation") or 0),
-        created=created,
-        started=number("started"),
-        ended=number("ended"),
-        due=number("due"),
-        error=field["error"].decode() if field["error"] else None,
-        history=history,
-    )
-
-
-def _events(history: bytes) -> Iterator[Event]:
-    """A history is events one after another, each a length of two bytes and its MessagePack."""
-    while history:
-        end = 2 + int.from_bytes(history[:2], "big")
-        yield _EVENT.decode(history[2:end])
-        history = history[end:]

@@ -7,8 +7,9 @@ from typing import Any
 
 from yellowbooks.jobs.heartbeat import Heartbeat
 from yellowbooks.jobs.kind import Kind, Unreadable
+from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.outcome import Dead, Outcome, decide, describe
-from yellowbooks.jobs.queue import Lease, LeaseLost, Queue, QueueUnavailable
+from yellowbooks.jobs.queue import Queue, QueueUnavailable
 
 IDLE_SECONDS = 1.0  # an idle worker asks this often: the logical clock ticks and expired leases are reaped
 RECONNECT_SECONDS = (0.1, 2.0)  # the first and the longest wait while the queue is away

@@ -1,0 +1,95 @@
+"""Settings: every mistake at once, each with a right example; secrets stay hidden."""
+
+from pathlib import Path
+
+import pytest
+
+from yellowbooks.settings import NAMES, SettingsError, load, shown
+
+NO_FILE = Path("/nowhere/.env")
+ROOT = Path(__file__).parent.parent
+
+
+def test_defaults() -> None:
+    settings = load({}, NO_FILE).settings
+    assert (settings.host, settings.port, settings.rate_limit, settings.retry) == (
+        "127.0.0.1",
+        3333,
+        (10, 3600.0),
+        (5, 2.0),
+    )
+    assert (settings.valkey_url, settings.database_url, settings.smtp_url, settings.api_keys) == (None, None, (), ())
+    assert settings.data_dir == Path.home() / ".local/share/yellowbooks"
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("# ours\nexport YB_PORT=4000\nYB_RETENTION='48h'\n\n", "utf-8")
+    loaded = load({"YB_PORT": "5000"}, dotenv)
+    assert (loaded.settings.port, loaded.settings.retention) == (5000, 172_800.0)
+    assert (loaded.sources["YB_PORT"], loaded.sources["YB_RETENTION"]) == ("environment", ".env")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("YB_PORT", "0"), ("YB_PORT", "x"), ("YB_PORT", "65536"), ("YB_VALKEY_URL", "http://x"), ("YB_VALKEY_URL", "valkey://"),
+        ("YB_DATABASE_URL", "mysql://x/y"), ("YB_SMTP_URL", "mail.example.com"), ("YB_SMTP_URL", "smtp://a,http://b"),
+        ("YB_CONCURRENCY", "0"), ("YB_LEASE_SECONDS", "1.5"), ("YB_RATE_LIMIT", "10"), ("YB_RATE_LIMIT", "0/hour"),
+        ("YB_RETRY", "5"), ("YB_API_KEYS", "short"), ("YB_RETENTION", "24"), ("YB_KINDS", "a-b"), ("YB_LOG_FORMAT", "xml"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_the_setting_the_fault_and_an_example(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({name: value}, NO_FILE)
+    line = str(caught.value)
+    assert line.startswith(f"{name}: ")
+    assert f"for example {name}=" in line
+    assert "\n" not in line
+
+
+def test_the_example_of_every_setting_is_right() -> None:
+    for name, field in NAMES.items():
+        load({name: field.metadata["example"]}, NO_FILE)
+
+
+def test_all_mistakes_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"YB_PORT": "x", "YB_RETRY": "x", "YB_RETENTION": "x"}, NO_FILE)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_beyond_loopback_keys_are_required(host: str) -> None:
+    with pytest.raises(SettingsError, match="YB_API_KEYS and YB_ADMIN_KEYS"):
+        load({"YB_HOST": host}, NO_FILE)
+    keys = {"YB_API_KEYS": "k" * 32, "YB_ADMIN_KEYS": "a" * 32}
+    assert load({"YB_HOST": host} | keys, NO_FILE).settings.host == host
+
+
+def test_a_misspelt_setting_is_noticed() -> None:
+    assert load({"YB_SMPT_URL": "smtp://x"}, NO_FILE).warnings == (
+        "YB_SMPT_URL is not a setting; did you mean YB_SMTP_URL?",
+    )
+
+
+def test_secrets_are_hidden_in_print_and_in_mistakes() -> None:
+    secret = {
+        "YB_SMTP_URL": "smtp://u:canary@x",
+        "YB_API_KEYS": "canary-canary-canary",
+        "YB_VALKEY_URL": "valkey://:canary@x",
+    }
+    assert "canary" not in str(shown(load(secret, NO_FILE)))
+    with pytest.raises(SettingsError) as caught:
+        load({"YB_SMTP_URL": "http://u:canary@x", "YB_API_KEYS": "canary"}, NO_FILE)
+    assert "canary" not in str(caught.value)
+
+
+def test_the_documented_table_is_the_true_one() -> None:
+    document = (ROOT / "docs/settings.md").read_text("utf-8")
+    rows = [line for line in document.splitlines() if line.startswith("| `YB_")]
+    wanted = [
+        f"| `{name}` | {'`' + field.metadata['text'] + '`' if field.metadata['text'] else 'not set'} | {field.metadata['about']} | `{field.metadata['example']}` |"
+        for name, field in NAMES.items()
+    ]
+    assert rows == wanted
