@@ -11,11 +11,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from aiosmtpd.controller import Controller
 
+from tests.conftest import PostgresServer, ValkeyServer
 from yellowbooks.settings import NAMES
 
 ROOT = Path(__file__).parent.parent
@@ -111,8 +119,10 @@ def start(short_folder: Path) -> Iterator[Callable[..., System]]:
 
     yield start
     for system in systems:
+        assert system.process.stdout
         if system.process.poll() is None:
             system.stop(signal.SIGTERM)
+        system.process.stdout.close()
 
 
 def mails(folder: Path) -> list[Path]:
@@ -346,3 +356,96 @@ def test_help_lists_the_commands_of_the_contract() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     for name in listed:
         assert f"yellowbooks {name}" in readme, name
+
+
+class Sink:
+    """An SMTP server that keeps what it gets, and may refuse for a while."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+        self.refusals = 0
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.refusals:
+            self.refusals -= 1
+            return "451 4.3.0 later"
+        self.mails.append(envelope.original_content)
+        return "250 2.0.0 queued"
+
+
+@pytest.fixture
+def sink() -> Iterator[tuple[Sink, str]]:
+    sink = Sink()
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield sink, f"smtp://127.0.0.1:{controller.port}"
+    controller.stop()
+
+
+def test_roles_against_servers_of_ones_own(start, own_valkey: ValkeyServer, postgres: PostgresServer, sink) -> None:
+    server, smtp = sink
+    database = postgres.new_database()
+    urls = {
+        "YB_VALKEY_URL": own_valkey.url,
+        "YB_DATABASE_URL": database,
+        "YB_SMTP_URL": smtp,
+        "YB_RETRY": "attempts=5,base=0.1s",
+    }
+    api = start("api", ready='"ready"', **urls)
+    workers = [start("worker", ready='"ready"', **urls) for _ in range(2)]
+    server.refusals = 2
+    assert api.ask("POST", PATH, EVENT | {"jobId": "a"})[0] == 202
+    job = api.follow("a", "completed")
+    assert job["attempts"] == 3
+    assert [event["error"] for event in job["history"] if "error" in event] == [
+        "Refused: the SMTP server said 451 4.3.0 later"
+    ] * 2
+    [mail] = server.mails
+    message = BytesParser(_class=EmailMessage, policy=policy.default).parsebytes(mail)
+    assert message["Subject"] == "🔐 Таны бүртгэлд нэвтэрсэн байна - Yellow Books"
+    assert message["To"] == "bat@example.com"
+    assert api.ask("GET", "/inbox")[0] == 404
+    deadline = time.monotonic() + 10
+    while True:
+        with psycopg.connect(database) as connection:
+            found = connection.execute("SELECT to_regclass('job_log')").fetchone()
+            rows = (
+                connection.execute("SELECT job_id, status, attempts FROM job_log").fetchall()
+                if found and found[0]
+                else []
+            )
+        if rows == [("a", "completed", 3)]:
+            break
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.1)
+    assert [system.stop(signal.SIGTERM) for system in (*workers, api)] == [0, 0, 0]
+
+
+def test_the_contracts_ladder_and_the_dead_letter_queue(start, sink) -> None:
+    server, smtp = sink
+    server.refusals = 5
+    up = start(YB_SMTP_URL=smtp)
+    up.ask("POST", PATH, EVENT | {"jobId": "a"})
+    job = up.follow("a", "dead", 60)
+    claimed = [datetime.fromisoformat(event["at"]) for event in job["history"] if event["event"] == "claimed"]
+    waits = [(after - before).total_seconds() for before, after in pairwise(claimed)]
+    assert [least <= wait for wait, least in zip(waits, (2, 4, 8, 16), strict=True)] == [True] * 4
+    assert sum(waits) < 35
+    assert job["attempts"] == 5
+    listed = up.ask("GET", "/api/admin/dlq")[1]
+    assert (listed["count"], listed["jobs"][0]["jobId"]) == (1, "a")
+    assert up.ask("POST", "/api/admin/dlq/a/retry")[0] == 200
+    up.follow("a", "completed")
+    assert len(server.mails) == 1
+    assert up.ask("GET", "/api/admin/dlq")[1]["count"] == 0
+
+
+def test_idle_processes_are_small(start) -> None:
+    """60 MB each is the issue's bound for worker and API; the figures stand in docs/figures.md."""
+    up = start()
+    up.ask("POST", PATH, EVENT | {"jobId": "a"})
+    up.follow("a", "completed")
+    for name in ("api", "worker-1"):
+        status = Path(f"/proc/{up.pid_of(name)}/status").read_text()
+        resident = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])  # type: ignore[index]  # Linux always has the line
+        assert resident <= 60_000, f"{name} takes {resident} kB"
