@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock clean
+.PHONY: help install run test lint lock figures clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -38,6 +38,9 @@ lint: $(VENV)/.tested   ## ruff and mypy, strict
 lock: $(VENV)/.tested   ## write both locks anew: hashes, no addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra build -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra build --group dev -o requirements-test.lock pyproject.toml
+
+figures: $(VENV)/.tested   ## measure what docs/figures.md says
+	$(BIN)/python -m bench.figures
 
 clean:           ## remove what was installed
 	rm -rf $(VENV)
