@@ -178,6 +178,18 @@ def test_ctrl_c_ends_everything_in_five_seconds_and_the_next_start_finds_every_j
     assert len(mails(short_folder)) == 20
 
 
+def test_ctrl_c_gives_back_a_job_that_does_not_end(start) -> None:
+    up = start("up", "--workers", "2", YB_KINDS="tests.slow")
+    up.ask("POST", "/api/jobs/slow", {"seconds": 60, "jobId": "s"})
+    up.follow("s", "processing")
+    began = time.monotonic()
+    assert up.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < 5
+    again = start("up", "--workers", "0", YB_KINDS="tests.slow")
+    job = again.ask("GET", "/api/jobs/s")[1]
+    assert (job["status"], job["attempts"], job["crashes"]) == ("enqueued", 0, 0)
+
+
 def test_a_second_up_over_the_same_folder_says_so_and_stops(start, short_folder: Path) -> None:
     up = start()
     second = subprocess.run(
@@ -247,12 +259,19 @@ def test_a_wrong_setting(short_folder: Path, name: str, value: str) -> None:
 
 
 def test_a_role_without_a_queue_says_what_to_set() -> None:
-    for role in ("api", "worker"):
+    for role in ("api", "worker", "recorder"):
         ended = subprocess.run(
             command(role), env=environment(), capture_output=True, text=True, timeout=20, check=False
         )
         assert ended.returncode == 2
         assert "YB_VALKEY_URL" in ended.stderr
+
+
+def test_an_api_whose_database_url_is_wrong_ends(start, own_valkey: ValkeyServer) -> None:
+    api = start("api", ready="", YB_VALKEY_URL=own_valkey.url, YB_DATABASE_URL="sqlite:///:memory:")
+    output, _ = api.process.communicate(timeout=20)
+    assert api.process.returncode == 2
+    assert "YB_DATABASE_URL: the job log needs sqlite:" in output
 
 
 def test_a_worker_killed_in_the_middle_of_a_job(start, short_folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The command line: each command a few lines."""
 
+import contextlib
+import importlib.util
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,7 +54,7 @@ def _load() -> Loaded:
 @click.option("--port", type=click.IntRange(1, 65_535), help="The API's port (default: YB_PORT).")
 def up(workers: int, port: int | None) -> None:
     """Start everything: Valkey, the job log, the API and the workers."""
-    from yellowbooks.embedded import Embedded, own, run_until_signalled
+    from yellowbooks.embedded import Embedded, own, stop_on_signals
     from yellowbooks.observe import observer
     from yellowbooks.processes import Misconfigured
     from yellowbooks.wiring import check, make_data_dir
@@ -66,9 +67,10 @@ def up(workers: int, port: int | None) -> None:
         embedded = Embedded(settings, workers, observer("up", settings.log_format))
         with own(settings.data_dir, embedded.address):
             try:
+                stop_on_signals(embedded.stop)
                 embedded.start()
                 _first_screen(embedded.address, settings, workers, [f"{c.name} {c.pid}" for c in embedded.children])
-                run_until_signalled(embedded)
+                embedded.run()
             except Misconfigured:
                 raise SystemExit(WRONG_SETTING) from None
             finally:
@@ -112,7 +114,7 @@ def api(reload: bool, child: bool, alone: bool) -> None:
         return
     from yellowbooks.embedded import listen
     from yellowbooks.observe import observer
-    from yellowbooks.processes import Child, role, watch
+    from yellowbooks.processes import Child, beside, role
     from yellowbooks.wiring import Roles, check, make_data_dir, open_queue
 
     with _clear_errors():
@@ -122,15 +124,13 @@ def api(reload: bool, child: bool, alone: bool) -> None:
         make_data_dir(settings.data_dir)
         listener = listen(settings.host, settings.port)
     tell = observer("api", settings.log_format)
-    recorder, stop = Child("recorder", role("recorder"), inherited()), threading.Event()
-    if not alone:
-        recorder.start()
-        threading.Thread(target=watch, args=([recorder], stop, tell), daemon=True).start()
-    try:
+    recorder = Child("recorder", role("recorder"), inherited())
+    with contextlib.ExitStack() as stack:
+        if not alone:
+            stack.enter_context(beside(recorder, tell))
         Roles(settings, tell).api(listener)
-    finally:
-        stop.set()
-        recorder.end(2)
+    if recorder.status() == WRONG_SETTING:
+        raise SystemExit(WRONG_SETTING)
 
 
 @main.command()
@@ -208,7 +208,12 @@ def _role_settings(child: bool) -> Settings:
 
 
 def _reload(name: str) -> None:
-    from watchfiles import run_process
+    from watchfiles import PythonFilter, run_process
 
-    watched = [Path(__file__).parent, Path.cwd()]
-    run_process(*watched, target=f"{sys.executable} -m yellowbooks {name}", target_type="command")
+    with _clear_errors():
+        kinds = _load().settings.kinds
+    sys.path.insert(0, str(Path.cwd()))
+    origins = [spec.origin for module in kinds if (spec := importlib.util.find_spec(module)) and spec.origin]
+    ours = PythonFilter(extra_extensions=(".lua", ".toml", ".txt", ".html", ".css"))
+    command = f"{sys.executable} -m yellowbooks {name}"
+    run_process(Path(__file__).parent, *origins, target=command, target_type="command", watch_filter=ours)

@@ -20,8 +20,8 @@ from yellowbooks.settings import Settings, SettingsError, inherited
 
 SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with its end; macOS a little less
 START_SECONDS = 60.0  # Valkey may have a long file to read
-WORKER_GRACE = 2.0
-END_SECONDS = {"api": 1.0, "worker": 2.5, "recorder": 1.0, "valkey": 1.5}
+WORKER_GRACE = 1.5
+END_SECONDS = {"api": 0.8, "worker": 2.2, "recorder": 0.8, "valkey": 1.0}  # together less than 5
 
 
 class AlreadyRunning(SettingsError):
@@ -86,6 +86,7 @@ class Embedded:
     settings: Settings
     workers: int
     tell: Tell
+    stop: threading.Event = field(default_factory=threading.Event)
     children: list[Child] = field(default_factory=list)
     _log: IO[bytes] | None = None
 
@@ -111,9 +112,9 @@ class Embedded:
             self.children.append(child)
         self._wait_for_api()
 
-    def run(self, stop: threading.Event) -> None:
-        """Keep them running until `stop`. Raises `Misconfigured`."""
-        watch(self.children, stop, self.tell)
+    def run(self) -> None:
+        """Keep them running until `stop` is set. Raises `Misconfigured`."""
+        watch(self.children, self.stop, self.tell)
 
     def end(self) -> None:
         """End them in order: nothing new, then what runs, then its record, then the queue; 5 s at most."""
@@ -147,14 +148,14 @@ class Embedded:
         valkey.start()
         self.children.append(valkey)
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(path):
+        while not (_answers(path) or self.stop.is_set()):
             if valkey.status() is not None or time.monotonic() > deadline:
                 raise SettingsError(f"Valkey did not start; see the end of {folder / 'valkey.log'}")
             time.sleep(0.02)
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.stop.is_set():
             for child in self.children:
                 if child.status() is not None:
                     raise Misconfigured(child.name)
@@ -163,7 +164,8 @@ class Embedded:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
-        raise SettingsError("the API did not become ready; the lines above say why")
+        if not self.stop.is_set():
+            raise SettingsError("the API did not become ready; the lines above say why")
 
 
 def _command(path: Path, words: bytes) -> bytes:
@@ -190,9 +192,7 @@ def _end_orphan(path: Path) -> None:
         time.sleep(0.1)
 
 
-def run_until_signalled(embedded: Embedded) -> None:
-    """Run until SIGINT or SIGTERM; a second one changes nothing, as the end takes 5 s at most."""
-    stop = threading.Event()
+def stop_on_signals(stop: threading.Event) -> None:
+    """Set `stop` at SIGINT or SIGTERM; a second one changes nothing, as the end takes 5 s at most."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    embedded.run(stop)

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 CRASH_PAUSE = (0.5, 10.0)  # seconds before a child that died is started again: the first time, and at most
@@ -84,6 +85,28 @@ def watch(children: Sequence[Child], stop: threading.Event, tell: Callable[..., 
             if stop.wait(child.pause):
                 return
             child.start()
+
+
+@contextmanager
+def beside(child: Child, tell: Callable[..., None]) -> Iterator[None]:
+    """Keep one child running beside this process, which ends with SIGTERM where the child is misconfigured."""
+    stop = threading.Event()
+
+    def keep() -> None:
+        try:
+            watch([child], stop, tell)
+        except Misconfigured:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    child.start()
+    watching = threading.Thread(target=keep, name=child.name, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watching.join()
+        child.end(2)
 
 
 def end_with_parent() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 NOT_OURS = {"YB_CHROMIUM"}  # read by the tests alone
+NOT_BUILT = {"YB_SECRET_KEYS": "sealing payloads is not built yet, so they would lie open in the queue; unset it"}
 
 
 class SettingsError(Exception):
@@ -195,10 +196,13 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env
             shown = "its value" if one.metadata["secret"] else f"«{text}»"
             mistakes.append(f"{name}: {shown} {error}; for example {name}={one.metadata['example']}")
     settings = Settings(**values)
+    mistakes += [f"{name}: {why}" for name, why in NOT_BUILT.items() if environment.get(name) or from_file.get(name)]
     mistakes += _open_to_all(settings)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
-    unknown = sorted({n for n in (*environment, *from_file) if n.startswith("YB_")} - NAMES.keys() - NOT_OURS)
+    unknown = sorted(
+        {n for n in (*environment, *from_file) if n.startswith("YB_")} - NAMES.keys() - NOT_OURS - NOT_BUILT.keys()
+    )
     return Loaded(settings, texts, sources, tuple(_unknown(name) for name in unknown))
 
 

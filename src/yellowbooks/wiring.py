@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import signal
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,13 @@ class Roles:
         """Write the job log from the engine's events."""
         from yellowbooks.joblog import JobLog, Recorder
 
+        try:
+            log = JobLog(database_url(self.settings))
+        except ValueError as error:
+            raise SettingsError(f"YB_DATABASE_URL: {error}") from None
+
         async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
-            queue, log = open_queue(self.settings), JobLog(database_url(self.settings))
+            queue = open_queue(self.settings)
             try:
                 recorder = Recorder(
                     queue,
@@ -196,9 +202,7 @@ def make_data_dir(path: Path) -> None:
     """Make the data folder, for its owner alone. Raises `SettingsError` where it cannot be written."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = path / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise SettingsError(
             f"YB_DATA_DIR: {path} cannot be written ({error.strerror}); for example YB_DATA_DIR=./data"

@@ -2,11 +2,12 @@
 
 import asyncio
 
+import pytest
 from valkey.asyncio import Valkey
 
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, take
-from yellowbooks.jobs import Kind, Queue, Rate, State
+from yellowbooks.jobs import Kind, Queue, QueueUnavailable, Rate, State
 from yellowbooks.jobs.outcome import Completed, Dead
 
 SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
@@ -169,3 +170,36 @@ async def test_large_payloads_leave_in_calls_of_a_megabyte(queue: Queue, ping: K
     assert sum(len(lease.payload) for lease in first) < 1_200_000
     rest = await take(queue, room=100)
     assert len(first) + len(rest) + len(await take(queue, room=100)) + len(await take(queue, room=100)) == 60
+
+
+async def test_a_lost_reply_is_given_again(queue: Queue, ping: Kind[Ping]) -> None:
+    item = {
+        "id": "a", "kind": "ping", "fingerprint": "0" * 16, "nonce": "n", "delay": 0, "max_attempts": 5,
+        "doubt": "hold", "bucket": "b", "limit": 10, "window": 3_600_000,
+    }  # fmt: skip
+    for nonce, word in (("n", "admitted"), ("n", "admitted"), ("other", "seen")):
+        [receipt], _ = await queue._run("admit", [ping.encode(Ping())], items=[item | {"nonce": nonce}], backlog=10)
+        assert receipt.word == word
+    assert await queue._client.llen(f"{queue.tag}:rate:b") == 1
+    assert len(await take(queue)) == 1
+
+
+async def test_a_server_without_memory_refuses_new_jobs_and_still_empties(own_valkey: ValkeyServer) -> None:
+    kind, queue = Kind("ping", Ping), Queue(own_valkey.url)
+    for number in range(30):
+        await queue.admit(kind, Ping(job_id=f"j{number}"))
+    await queue._client.config_set("maxmemory", "1mb")
+    with pytest.raises(QueueUnavailable):
+        await queue.admit(kind, Ping(job_id="late"))
+    done = 0
+    while leases := await take(queue, room=7):
+        assert await queue.renew(leases) == ["kept"] * len(leases)
+        assert await asyncio.gather(*(queue.settle(lease, Completed()) for lease in leases)) == ["settled"] * len(
+            leases
+        )
+        done += len(leases)
+    assert done == 30
+    await queue._client.config_set("maxmemory", "0")
+    assert await queue.show("late") is None
+    assert (await queue.admit(kind, Ping(job_id="late")))[1].word == "admitted"
+    await queue.close()

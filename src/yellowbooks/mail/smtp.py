@@ -218,4 +218,5 @@ def _close(client: aiosmtplib.SMTP | None) -> None:
 def _trouble(error: BaseException) -> str:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return f"{error.code} {redact(error.message)}"
-    return redact(f"{type(error).__name__} {error}")
+    hint = "; for a server without TLS add ?starttls=never" if "STARTTLS" in str(error) else ""
+    return redact(f"{type(error).__name__} {error}") + hint
