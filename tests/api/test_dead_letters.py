@@ -46,7 +46,7 @@ async def test_only_those_with_an_error(client: httpx.AsyncClient, queue: Queue,
 async def test_bad_queries(client: httpx.AsyncClient, query: dict[str, str]) -> None:
     reply = await client.get(DLQ, params=query)
     assert reply.status_code == 400
-    assert reply.json()["error"]
+    assert [error["field"] for error in reply.json()["errors"]] == list(query)
 
 
 async def test_requeue_one(client: httpx.AsyncClient, queue: Queue, ping: Kind[Ping]) -> None:

@@ -67,8 +67,8 @@ async def test_a_job_is_followed_through_its_life(client: httpx.AsyncClient, que
 
 
 async def test_404(client: httpx.AsyncClient) -> None:
-    assert_problem(await client.get("/api/jobs/nobody"), 404)
-    assert_problem(await client.get("/nowhere"), 404)
+    assert "no job has the id nobody" in assert_problem(await client.get("/api/jobs/nobody"), 404)["detail"]
+    assert "/schema" in assert_problem(await client.get("/nowhere"), 404)["detail"]
 
 
 async def test_405(client: httpx.AsyncClient) -> None:

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
-from yellowbooks.jobs import Invalid, QueueUnavailable
+from yellowbooks.jobs import Fault, Invalid, QueueUnavailable
 
 QUEUE_RETRY_SECONDS = 5
 
@@ -38,15 +38,21 @@ def unavailable(_request: Request[Any, Any, Any], _error: QueueUnavailable) -> R
     )
 
 
-def refused(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     """What the framework refuses: 404, 405, 413 and the like."""
     details = {
         404: "there is nothing at this path; /schema lists the paths",
         405: "this path does not take that method; /schema lists the methods",
         413: "the body is over 64 KiB; send less",
     }
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        faults = [Fault(str(one.get("key", "query")), f"is wrong: {one.get('message', '')}") for one in error.extra]
+        return invalid(request, Invalid(faults))
+    ours = error.detail and error.detail != HTTPStatus(error.status_code).phrase
+    keep = ours and error.status_code != 413
     headers = {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-type"}
-    return problem(error.status_code, details.get(error.status_code, error.detail), headers=headers)
+    detail = error.detail if keep else details.get(error.status_code, error.detail)
+    return problem(error.status_code, detail, headers=headers)
 
 
 def crashed(tell: Callable[..., None]) -> Callable[[Request[Any, Any, Any], Exception], Response[dict[str, Any]]]:

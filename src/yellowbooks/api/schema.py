@@ -29,13 +29,17 @@ PROBLEM = {
         },
     },
 }
-ENQUEUE_ANSWERS = {
+ANSWERS = {
     "400": "a field is wrong; `errors` names it",
     "401": "no key, or a wrong one",
+    "503": "the queue, or what else this needs, is away; see Retry-After",
+}
+OF_ONE_JOB = {"404": "no job has this id"}
+OF_ONE_DEAD_JOB = OF_ONE_JOB | {"409": "the job is not dead"}
+ENQUEUE_ANSWERS = {
     "409": "this jobId came within the last 7 days; `status` is the first job's",
     "413": "the body is over 64 KiB",
     "429": "the user's limit is reached; see Retry-After",
-    "503": "nothing durable can take the job now; see Retry-After",
 }
 ENQUEUED = {
     "type": "object",
@@ -64,6 +68,9 @@ def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]]) -> dict[str, 
         [kind.payload for kind in kinds], ref_template="#/components/schemas/{name}"
     )
     document.setdefault("components", {}).setdefault("schemas", {}).update(components | {"Problem": PROBLEM})
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["responses"] |= {status: _problem(why) for status, why in _answers(path).items()}
     for kind in kinds:
         operation = document["paths"][f"/api/jobs/{kind.name}"]["post"]
         body = {"$ref": f"#/components/schemas/{kind.payload.__name__}"}
@@ -75,6 +82,12 @@ def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]]) -> dict[str, 
         }
         operation["responses"] |= {status: _problem(why) for status, why in ENQUEUE_ANSWERS.items()}
     return document
+
+
+def _answers(path: str) -> dict[str, str]:
+    if "{job_id}" not in path:
+        return ANSWERS
+    return ANSWERS | (OF_ONE_DEAD_JOB if "/dlq/" in path else OF_ONE_JOB)
 
 
 def _problem(why: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Payload(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     `job_id` names the job: the same id within 7 days is the same job. Without it a new id is made.
     """
 
-    job_id: str | None = None
+    job_id: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{JOB_ID.pattern}$"})] | None = None
 
     def faults(self) -> Iterable[Fault]:
         """What is wrong beyond the types of the fields; nothing, unless a kind says so."""

@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import email_validator
+import msgspec
 
 from yellowbooks.jobs import Fault, Payload
 
@@ -17,23 +19,30 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 # Controls, line and paragraph separators, bidi controls, lone surrogates; and the mark of an encoded word, which a
 # header parser may decode into a line break (CVE-2024-6923).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|=\?")
-_PROVIDER = re.compile(r"[\w][\w .+-]{0,63}")
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
+PROVIDER = r"\w[\w .+-]{0,63}"
+LOCALE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}"
+_PROVIDER = re.compile(PROVIDER)
+_LOCALE = re.compile(LOCALE)
 _LONGEST = {"user_id": 256, "email": 254, "name": 256, "provider": 64, "user_agent": 4096, "ip_address": 64}
+
+
+def _shown(**schema: object) -> msgspec.Meta:
+    """What the OpenAPI document says of a field; `faults` checks it, so that all faults are named at once."""
+    return msgspec.Meta(extra_json_schema=schema)
 
 
 class SignIn(Payload):
     """One sign-in: who, from where, with what, when."""
 
-    user_id: str
-    email: str
-    provider: str
-    name: str | None = None
-    ip_address: str | None = None
-    user_agent: str | None = None
+    user_id: Annotated[str, _shown(description="whom the limit counts", minLength=1, maxLength=256)]
+    email: Annotated[str, _shown(description="who gets the mail", format="email", maxLength=254)]
+    provider: Annotated[str, _shown(description="such as github", pattern=f"^{PROVIDER}$")]
+    name: Annotated[str, _shown(description="for the greeting", maxLength=256)] | None = None
+    ip_address: Annotated[str, _shown(anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])] | None = None
+    user_agent: Annotated[str, _shown(description="the browser's own header", maxLength=4096)] | None = None
     timestamp: datetime | None = None
-    locale: str | None = None
-    time_zone: str | None = None
+    locale: Annotated[str, _shown(description="mn or en; any other is mn", pattern=f"^{LOCALE}$")] | None = None
+    time_zone: Annotated[str, _shown(description="an IANA name; Asia/Ulaanbaatar if left out")] | None = None
 
     def key(self) -> str | None:
         """The limit of mails an hour counts the user."""
