@@ -1,5 +1,6 @@
 """`yellowbooks up` as a person runs it: a process, a port, Ctrl-C, and the next start."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -60,14 +62,29 @@ class System:
             cwd=ROOT, start_new_session=True,
         )  # fmt: skip
         self.lines: list[str] = []
+        self.read = 0
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
-    def read_until(self, pattern: str) -> str:
+    def _read(self) -> None:
+        """Reads all along: a process whose output nobody reads would come to a stop."""
         assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if found := re.search(pattern, line):
-                return found[0]
-        raise AssertionError(f"it ended without «{pattern}»:\n{''.join(self.lines)}")
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.lines.append(line)
+
+    def read_until(self, pattern: str, seconds: float = 30) -> str:
+        """Wait for a line that was not passed over before."""
+        deadline = time.monotonic() + seconds
+        while True:
+            while self.read < len(self.lines):
+                self.read += 1
+                if found := re.search(pattern, self.lines[self.read - 1]):
+                    return found[0]
+            ended = self.process.poll() is not None and not self.reader.is_alive()
+            assert not ended, f"it ended without «{pattern}»:\n{''.join(self.lines)}"
+            assert time.monotonic() < deadline, f"no «{pattern}» in time:\n{''.join(self.lines)}"
+            time.sleep(0.02)
 
     def pid_of(self, name: str) -> int:
         [line] = [line for line in self.lines if line.strip().startswith("processes")]
@@ -99,8 +116,8 @@ class System:
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=20)
-        self.lines += rest.splitlines()
+        self.process.wait(20)
+        self.reader.join(5)
         return self.process.returncode
 
 
@@ -119,10 +136,9 @@ def start(short_folder: Path) -> Iterator[Callable[..., System]]:
 
     yield start
     for system in systems:
-        assert system.process.stdout
         if system.process.poll() is None:
             system.stop(signal.SIGTERM)
-        system.process.stdout.close()
+        system.reader.join(5)
 
 
 def mails(folder: Path) -> list[Path]:
@@ -269,9 +285,8 @@ def test_a_role_without_a_queue_says_what_to_set() -> None:
 
 def test_an_api_whose_database_url_is_wrong_ends(start, own_valkey: ValkeyServer) -> None:
     api = start("api", ready="", YB_VALKEY_URL=own_valkey.url, YB_DATABASE_URL="sqlite:///:memory:")
-    output, _ = api.process.communicate(timeout=20)
-    assert api.process.returncode == 2
-    assert "YB_DATABASE_URL: the job log needs sqlite:" in output
+    api.read_until("YB_DATABASE_URL: the job log needs sqlite:")
+    assert api.process.wait(20) == 2
 
 
 def test_a_worker_killed_in_the_middle_of_a_job(start, short_folder: Path) -> None:
@@ -289,7 +304,7 @@ def test_a_worker_killed_in_the_middle_of_a_job(start, short_folder: Path) -> No
     claims = [event["worker"] for event in job["history"] if event["event"] == "claimed"]
     assert len(set(claims)) == 2
     assert claims[0] == worker
-    assert "restarted" in "".join(up.lines) + up.read_until("restarted")
+    up.read_until("restarted")
 
 
 def test_an_up_that_was_killed_leaves_the_data_to_the_next(start, short_folder: Path) -> None:
@@ -383,8 +398,10 @@ class Sink:
     def __init__(self) -> None:
         self.mails: list[bytes] = []
         self.refusals = 0
+        self.seconds = 0.0
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.seconds)
         if self.refusals:
             self.refusals -= 1
             return "451 4.3.0 later"

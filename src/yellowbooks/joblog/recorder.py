@@ -60,13 +60,12 @@ class Recorder:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop` is set; then ends within a second. Raises nothing but a cancellation."""
-        work = asyncio.create_task(self._work(stop))
+        work, stopping = asyncio.create_task(self._work(stop)), asyncio.create_task(stop.wait())
         try:
-            stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
             await asyncio.wait({work}, timeout=STOP_SECONDS)
         finally:
+            stopping.cancel()
             # A transaction that is cut off here is done or not done; the next recorder tells it all again.
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -98,7 +98,7 @@ def lock_of(dialect: str) -> list[str]:
     """Statements that open a transaction in which nobody else writes to the log."""
     if dialect == "sqlite":
         return ["BEGIN IMMEDIATE"]
-    return ["SET LOCAL lock_timeout = '5s'", "SELECT pg_advisory_xact_lock(133459172978535)"]  # the bytes of «ybilog»
+    return ["SET LOCAL lock_timeout = '5s'", "SELECT pg_advisory_xact_lock(133463582469991)"]  # the bytes of «ybilog»
 
 
 def known_of(job_ids: Sequence[str]) -> Select[Any]:
