@@ -128,7 +128,7 @@ def api(reload: bool, child: bool, alone: bool) -> None:
     with contextlib.ExitStack() as stack:
         if not alone:
             stack.enter_context(beside(recorder, tell))
-        Roles(settings, tell).api(listener)
+        Roles(settings, tell, announced=not child).api(listener)
     if recorder.status() == WRONG_SETTING:
         raise SystemExit(WRONG_SETTING)
 
@@ -195,7 +195,7 @@ def _run_role(name: str, child: bool, run: Callable[["Roles"], None]) -> None:
         check(settings)
         open_queue(settings)
         make_data_dir(settings.data_dir)
-        run(Roles(settings, observer(name, settings.log_format)))
+        run(Roles(settings, observer(name, settings.log_format), announced=not child))
 
 
 def _role_settings(child: bool) -> Settings:

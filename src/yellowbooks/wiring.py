@@ -27,10 +27,14 @@ Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Runs one role of the system in this process, until it is told to stop."""
+    """Runs one role of the system in this process, until it is told to stop.
+
+    A role that somebody started by hand says that it is ready; for those of `up` its first screen does.
+    """
 
     settings: Settings
     tell: Tell
+    announced: bool
 
     def worker(self, grace: float) -> None:
         """Claim and run jobs. `grace` is how many seconds running jobs get at the end."""
@@ -46,7 +50,7 @@ class Roles:
                 grace=grace,
                 tell=self.tell,
             )
-            self.tell("ready", kinds=",".join(kind.name for kind in worker_kinds))
+            self._announce(kinds=",".join(kind.name for kind in worker_kinds))
             try:
                 await worker.run(stop, at_once)
             finally:
@@ -72,7 +76,7 @@ class Roles:
                     on_trouble=lambda trouble: self.tell("log_away", error=trouble),
                     on_recovered=lambda: self.tell("log_back"),
                 )
-                self.tell("ready")
+                self._announce()
                 await recorder.run(stop)
             finally:
                 log.close()
@@ -88,10 +92,14 @@ class Roles:
             self._app, factory=True, log_config=None, access_log=False, server_header=False, date_header=True,
             timeout_graceful_shutdown=3, loop="uvloop", http="httptools", ws="none", lifespan="on",
         )  # fmt: skip
-        self.tell("ready", url="http://{}:{}".format(*listener.getsockname()[:2]))
+        self._announce(url="http://{}:{}".format(*listener.getsockname()[:2]))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
         uvicorn.Server(config).run(sockets=[listener])
+
+    def _announce(self, **fields: str) -> None:
+        if self.announced:
+            self.tell("ready", **fields)
 
     def _app(self) -> Any:
         from yellowbooks.api import ApiParts, create_app
