@@ -171,7 +171,7 @@ def test_one_sign_in_from_the_post_to_the_inbox(start, short_folder: Path) -> No
 
 
 def test_the_first_screen_has_a_line_that_works(start) -> None:
-    up = start()
+    up = start(http_proxy="http://127.0.0.1:1")  # a proxy of the machine is none of ours
     screen = "".join(up.lines)
     assert f"runs on {up.url}" in screen
     found = re.search(r"  curl (.*) \\\n +-d '(.*)'\n", screen)

@@ -42,7 +42,18 @@ async def test_only_those_with_an_error(client: httpx.AsyncClient, queue: Queue,
     assert (found["count"], [job["jobId"] for job in found["jobs"]]) == (1, [second])
 
 
-@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"cursor": "x"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "x"},
+        {"cursor": "x"},
+        {"cursor": "nan"},
+        {"cursor": "inf"},
+        {"cursor": "1e400"},
+    ],
+)
 async def test_bad_queries(client: httpx.AsyncClient, query: dict[str, str]) -> None:
     reply = await client.get(DLQ, params=query)
     assert reply.status_code == 400

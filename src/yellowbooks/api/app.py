@@ -16,7 +16,7 @@ from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, enqueue_route, follow_route
 from yellowbooks.api.keys import guard
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
-from yellowbooks.api.schema import schema_route
+from yellowbooks.api.schema import SchemaPage
 from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable
 from yellowbooks.mail import Inbox
 
@@ -55,10 +55,11 @@ def create_app(parts: ApiParts) -> Litestar:
             follow_route(queue, parts.find, callers),
             admin,
             *_health_routes(queue),
-            schema_route(parts.kinds),
         ],
         request_max_body_size=BODY_BYTES,
-        openapi_config=OpenAPIConfig(title="Yellow Books Jobs", version=__version__, render_plugins=[], path="/none"),
+        openapi_config=OpenAPIConfig(
+            title="Yellow Books Jobs", version=__version__, path="/schema", render_plugins=[SchemaPage(parts.kinds)]
+        ),
         exception_handlers={
             Invalid: invalid,
             QueueUnavailable: unavailable,

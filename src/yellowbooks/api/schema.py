@@ -1,12 +1,11 @@
 """The OpenAPI document at /schema: what the framework knows of the paths, and each kind's payload."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, get
-from litestar.handlers import HTTPRouteHandler
+from litestar import MediaType, Request
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from yellowbooks.jobs import Kind
 
@@ -48,18 +47,18 @@ ENQUEUED = {
 }
 
 
-def schema_route(kinds: Sequence[Kind[Any]]) -> HTTPRouteHandler:
-    """`GET /schema`."""
+class SchemaPage(OpenAPIRenderPlugin):
+    """Answers `GET /schema` with the document as JSON."""
 
-    @get("/schema", include_in_schema=False)
-    async def schema(request: Request[Any, Any, Any]) -> dict[str, Any]:
-        return document(request.app)
+    def __init__(self, kinds: Sequence[Kind[Any]]) -> None:
+        super().__init__(path=["/", "/openapi.json"], media_type=MediaType.JSON)
+        self._kinds = kinds
+        self._document = b""
 
-    @lru_cache(maxsize=1)
-    def document(app: Litestar) -> dict[str, Any]:
-        return describe(app.openapi_schema.to_schema(), kinds)
-
-    return schema
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The framework's document, completed once."""
+        self._document = self._document or self.render_json(request, describe(openapi_schema, self._kinds))
+        return self._document
 
 
 def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]]) -> dict[str, Any]:

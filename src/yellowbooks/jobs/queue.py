@@ -115,11 +115,7 @@ class Queue:
 
     async def renew(self, leases: Sequence[Lease]) -> list[str]:
         """Extend leases: «kept» or «lost» for each."""
-        answers: list[str] = []
-        for start in range(0, len(leases), 100):
-            items = [Held(lease.job_id, lease.token) for lease in leases[start : start + 100]]
-            answers += await self._call("renew", items=items, lease=self._lease_ms)
-        return answers
+        return await self._batched("renew", _held(leases), lease=self._lease_ms)
 
     async def commit(self, lease: Lease) -> None:
         """The point of no return; see `Lease.commit`."""
@@ -142,7 +138,7 @@ class Queue:
 
     async def release(self, leases: Sequence[Lease]) -> list[str]:
         """Give back jobs that were not begun: «released» or «stale» for each."""
-        return await self._batched("release", [Held(lease.job_id, lease.token) for lease in leases])
+        return await self._batched("release", _held(leases))
 
     # Verbs of the recorder
 
@@ -175,7 +171,7 @@ class Queue:
 
         `before` is a cursor from an earlier page. Raises `ValueError` where it is none.
         """
-        top = f"({float(before):.0f}" if before else "+inf"
+        top = f"({int(before)}" if before else "+inf"
         key = f"{self.tag}:dead"
         page = await self._reach(
             lambda: self._client.zrevrangebyscore(key, top, "-inf", start=0, num=count + 1, withscores=True)
@@ -222,10 +218,10 @@ class Queue:
     async def _named(self, verb: str, job_ids: Sequence[str]) -> list[str]:
         return await self._batched(verb, [Named(job_id) for job_id in job_ids])
 
-    async def _batched(self, verb: str, items: Sequence[msgspec.Struct]) -> list[str]:
+    async def _batched(self, verb: str, items: Sequence[msgspec.Struct], **args: Any) -> list[str]:
         answers: list[str] = []
         for start in range(0, len(items), MOST_ITEMS):
-            answers += await self._call(verb, items=items[start : start + MOST_ITEMS])
+            answers += await self._call(verb, items=items[start : start + MOST_ITEMS], **args)
         return answers
 
     async def _reach(self, command: Callable[[], Awaitable[R]]) -> R:
@@ -250,6 +246,10 @@ def _retrieve(task: asyncio.Task[R]) -> None:
     """A caller who was cancelled does not ask for the exception; without this the loop complains of it."""
     if not task.cancelled():
         task.exception()
+
+
+def _held(leases: Sequence[Lease]) -> list[Held]:
+    return [Held(lease.job_id, lease.token) for lease in leases]
 
 
 def _bucket(kind: str, key: str) -> str:

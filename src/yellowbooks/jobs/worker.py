@@ -85,6 +85,7 @@ class Worker:
     def _lost(self, token: str) -> None:
         task = self._running.get(token)
         if task:
+            self._tell("lost", token=token)
             task.cancel()
 
     async def _execute(self, lease: Lease) -> None:
