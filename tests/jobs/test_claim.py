@@ -65,7 +65,7 @@ async def test_an_expired_lease_goes_to_another_worker_and_is_a_crash(
     await take(queue)
     second = open_queue()
     assert await take(second) == []
-    await asyncio.sleep(0.45)
+    await asyncio.sleep(0.85)
     [lease] = await take(second)
     job = await queue.show(job_id)
     assert job is not None
@@ -78,7 +78,7 @@ async def test_the_third_crash_is_poison(queue: Queue, ping: Kind[Ping]) -> None
     [job_id] = await put(queue, ping)
     for _ in range(3):
         assert len(await take(queue)) == 1
-        await asyncio.sleep(0.45)
+        await asyncio.sleep(0.85)
     assert await take(queue) == []
     job = await queue.show(job_id)
     assert job is not None

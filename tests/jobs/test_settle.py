@@ -57,7 +57,7 @@ async def test_dead_is_listed_newest_first_and_paged(queue: Queue, ping: Kind[Pi
 async def test_the_old_owner_changes_nothing(queue: Queue, ping: Kind[Ping], open_queue) -> None:
     [job_id] = await put(queue, ping)
     [old] = await take(queue)
-    await asyncio.sleep(0.45)
+    await asyncio.sleep(0.85)
     other = open_queue()
     [new] = await take(other)
     assert new.token != old.token
@@ -77,7 +77,7 @@ async def test_a_renewed_lease_does_not_expire(queue: Queue, ping: Kind[Ping], o
     [lease] = await take(queue)
     other = open_queue()
     for _ in range(4):
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
         assert await queue.renew([lease]) == ["kept"]
         assert await take(other) == []
     await other.close()
@@ -106,7 +106,7 @@ async def test_lost_after_the_commit_is_repeated_once_and_then_left_to_a_person(
         [lease] = await take(queue)
         assert lease.uncertain == uncertain
         await lease.commit()
-        await asyncio.sleep(0.45)
+        await asyncio.sleep(0.85)
     assert await take(queue) == []
     job = await queue.show(job_id)
     assert job is not None
@@ -119,7 +119,7 @@ async def test_a_kind_that_holds_is_never_repeated_after_the_commit(queue: Queue
     [job_id] = await put(queue, Kind("ping", Ping, doubt="hold"))
     [lease] = await take(queue)
     await lease.commit()
-    await asyncio.sleep(0.45)
+    await asyncio.sleep(0.85)
     assert await take(queue) == []
     assert await state_of(queue, job_id) is State.DEAD
 

@@ -122,7 +122,7 @@ async def test_a_blocked_loop_keeps_its_lease(queue: Queue, open_queue) -> None:
 
     async def handler(lease: Lease, ping: Ping) -> None:
         runs.append(lease.attempt)
-        time.sleep(1.2)  # three leases
+        time.sleep(2.5)  # three leases
 
     async with working(open_queue, kind(handler)):
         [job_id] = await put(queue, kind(handler))

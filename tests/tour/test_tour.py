@@ -65,7 +65,7 @@ async def test_5_a_dead_job_waits_for_a_person(queue: Queue) -> None:
 async def test_6_a_lost_worker_loses_its_lease_and_not_the_job(queue: Queue, open_queue) -> None:
     await queue.admit(PING, Ping())
     [lost], _ = await queue.claim(["ping"], room=1)
-    await asyncio.sleep(0.45)  # the lease of these tests is 0.4 s
+    await asyncio.sleep(0.85)  # the lease of these tests is 0.8 s
     other = open_queue()
     [found], _ = await other.claim(["ping"], room=1)
     assert found.job_id == lost.job_id

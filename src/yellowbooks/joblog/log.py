@@ -43,6 +43,8 @@ class JobLog:
         self._url = _url(url)
         self._engine = _engine(self._url)
         self._dialect = self._engine.dialect.name
+        self._closed = False
+        event.listen(self._engine, "checkin", self._close_late)
 
     def migrate(self) -> None:
         """Bring the schema up to date; several processes may do so at once.
@@ -86,8 +88,13 @@ class JobLog:
         return None if found is None else job_of(found)
 
     def close(self) -> None:
-        """Close the connections that are not in use; the others close when their call ends."""
+        """Close the connections; one that a call in another thread still uses closes when that call ends."""
+        self._closed = True
         self._engine.dispose()
+
+    def _close_late(self, connection: Any, _record: object) -> None:
+        if self._closed and connection is not None:
+            connection.close()
 
     def _lock(self, connection: Connection) -> None:
         for statement in lock_of(self._dialect):
