@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,9 +54,11 @@ class JobLog:
         with self._reached():
             if self._revision() == HEAD:
                 return  # and so without the memory that Alembic takes
+            upgrade = _upgrader()
             with _migrating, self._engine.connect() as connection, connection.begin():
                 self._lock(connection)
-                _upgrade(connection)
+                if _revision_of(connection) != HEAD:  # while this one waited, another may have done it
+                    upgrade(connection)
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events, in one transaction; those that the log has already are passed over.
@@ -76,15 +78,18 @@ class JobLog:
     def find(self, job_id: str) -> Job | None:
         """What the log knows of a job, or None. Raises `LogUnavailable`."""
         try:
-            with self._reached(), self._engine.connect() as connection:
-                found = connection.execute(one_of(job_id)).one_or_none()
+            return self._find(job_id)
         except ValueError:
             return None  # an id that the database cannot hold, such as one with a NUL
         except LogUnavailable:
             with self._reached():
-                if self._revision() is None:
-                    return None  # no recorder has been here yet, so nothing was logged
-            raise
+                migrated = self._revision() is not None
+            # Before a recorder has been here there is no table, and nothing was logged; it may come in between.
+            return self._find(job_id) if migrated else None
+
+    def _find(self, job_id: str) -> Job | None:
+        with self._reached(), self._engine.connect() as connection:
+            found = connection.execute(one_of(job_id)).one_or_none()
         return None if found is None else job_of(found)
 
     def close(self) -> None:
@@ -102,10 +107,7 @@ class JobLog:
 
     def _revision(self) -> str | None:
         with self._engine.connect() as connection:
-            if not self._engine.dialect.has_table(connection, "alembic_version"):
-                return None
-            revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return revision
+            return _revision_of(connection)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -186,17 +188,28 @@ def _is_of_data(error: SQLAlchemyError) -> bool:
     return isinstance(error, StatementError)
 
 
-def _upgrade(connection: Connection) -> None:
-    from alembic import command  # noqa: PLC0415  takes 9 MB, which a process that only reads need not pay
+def _revision_of(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
+
+
+def _upgrader() -> Callable[[Connection], None]:
+    """Imports Alembic, which takes 9 MB and half a second: only who migrates pays, and before it holds the lock."""
+    from alembic import command  # noqa: PLC0415  see above
     from alembic.config import Config  # noqa: PLC0415  see above
     from alembic.util import CommandError  # noqa: PLC0415  see above
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "yellowbooks.joblog:migrations")
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise LogUnavailable(
-            f"the job log's schema is not one that this version knows ({error}); install the "
-            "version that wrote it, or a newer one"
-        ) from error
+    def upgrade(connection: Connection) -> None:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "yellowbooks.joblog:migrations")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise LogUnavailable(
+                f"the job log's schema is not one that this version knows ({error}); install the "
+                "version that wrote it, or a newer one"
+            ) from error
+
+    return upgrade
