@@ -111,5 +111,5 @@ else
   end
 end
 local next_due = redis.call('ZRANGE', due_key, 0, 0, 'WITHSCORES')[2]
-local wait = next_due and math.max(0, tonumber(next_due) / 1000 - now) or -1
+local wait = next_due and math.max(0, tonumber(next_due) - micros) / 1000 or -1
 return {cmsgpack.pack({jobs = jobs, wait = wait}), unpack(payloads)}
