@@ -15,7 +15,7 @@ import pytest
 from valkey import Valkey
 
 from tests.parts import Ping, check_consistent
-from yellowbooks.embedded import valkey_command
+from yellowbooks.embedded import VALKEY_ENVIRONMENT, valkey_command
 from yellowbooks.jobs import Kind, Queue, Rate
 
 
@@ -30,7 +30,7 @@ class ValkeyServer:
 
     def start(self, *options: str) -> None:
         command = [*valkey_command(self.folder), "--logfile", str(self.folder / "log"), *options]
-        self.process = subprocess.Popen(command, start_new_session=True)
+        self.process = subprocess.Popen(command, start_new_session=True, env=os.environ | VALKEY_ENVIRONMENT)
         client = Valkey.from_url(self.url)
         for _ in range(500):
             try:

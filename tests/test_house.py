@@ -121,20 +121,26 @@ def test_one_word_an_act() -> None:
     assert files == set(VERBS)
     for verb, script in VERBS.items():
         assert hasattr(Queue, verb)
-        if verb not in ("lead", "recorded"):
+        if verb not in ("recorded", "leave", "lock", "unlock", "hold", "unhold"):
             assert re.search(rf"^    {verb}\b", drawing, re.MULTILINE), verb
         for event in script.contract["emits"]:
             assert re.search(rf"\b{event}$", drawing, re.MULTILINE), event
         text = (HOUSE / f"jobs/transitions/{verb}.lua").read_text("utf-8").splitlines()
         assert text[0].startswith("#!lua")
         assert text[1].startswith(f"-- {verb}: ")
-        assert ("allow-oom" in text[0]) == (verb not in ("admit", "requeue"))
+        assert ("allow-oom" in text[0]) == (verb not in ("admit", "requeue", "edit"))
 
 
 def test_scripts_emit_what_they_say() -> None:
     for verb, script in VERBS.items():
         text = (HOUSE / f"jobs/transitions/{verb}.lua").read_text("utf-8")
-        said = set(re.findall(r"(?:record|end_job)\(job, '(\w+)'", text)) | ({"died"} if "bury(" in text else set())
+        said = set(re.findall(r"\bmove\(job, '\w+', '(\w+)'", text)) | set(re.findall(r"\btell\('(\w+)'", text))
+        said |= (
+            set(re.findall(r"\bname = item.spent and '(\w+)' or '(\w+)'", text)[0])
+            if "item.spent and" in text
+            else set()
+        )
+        said |= {"died"} if "bury(" in text else set()
         assert said == set(script.contract["emits"]), verb
 
 

@@ -61,6 +61,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+# The wheel's server uses the C library's allocator; with these it keeps freed memory at hand instead of giving it back,
+# which is a fifth of the time of a script. Another C library passes over them.
+VALKEY_ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=4000:glibc.malloc.trim_threshold=100000000:glibc.malloc.top_pad=16777216"
+}
+
+
 def valkey_command(folder: Path) -> list[str]:
     """The embedded Valkey: a Unix socket for this user alone, every write on disk before its answer."""
     try:
@@ -75,7 +82,7 @@ def valkey_command(folder: Path) -> list[str]:
     return [
         str(binary), "--port", "0", "--unixsocket", str(folder / "valkey.sock"), "--unixsocketperm", "700",
         "--dir", str(folder / "valkey"), "--appendonly", "yes", "--appendfsync", "always", "--save", "",
-        "--maxmemory-policy", "noeviction", "--hash-max-listpack-value", "512", "--daemonize", "no",
+        "--maxmemory-policy", "noeviction", "--daemonize", "no",
     ]  # fmt: skip
 
 
@@ -144,7 +151,7 @@ class Embedded:
         (folder / "valkey").mkdir(exist_ok=True)
         _end_orphan(path)
         self._log = (folder / "valkey.log").open("ab")
-        valkey = Child("valkey", command, inherited(), log=self._log.fileno())
+        valkey = Child("valkey", command, inherited(**VALKEY_ENVIRONMENT), log=self._log.fileno())
         valkey.start()
         self.children.append(valkey)
         deadline = time.monotonic() + START_SECONDS

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import Api
+from tests.conftest import ValkeyServer
 from tests.parts import take
 from yellowbooks.jobs import Event, Job, Queue, State
 from yellowbooks.jobs.outcome import Completed, Retry
@@ -83,11 +84,16 @@ async def test_409_for_the_same_and_for_another_request(client: httpx.AsyncClien
     assert other["sameRequest"] is False
 
 
-async def test_409_after_the_job_was_forgotten(client: httpx.AsyncClient, api: Api, queue: Queue) -> None:
+async def test_409_after_the_job_was_forgotten(
+    client: httpx.AsyncClient, api: Api, queue: Queue, valkey: ValkeyServer
+) -> None:
     await post(client, jobId="a")
     [lease] = await take(queue, "signin-notification")
     await queue.settle(lease, Completed())
-    await queue._client.delete(f"{queue.tag}:job:a", f"{queue.tag}:ended")
+    forgetful = Queue(valkey.url, name=queue.tag[4:-3], retention=0)
+    await asyncio.sleep(0.01)
+    assert await forgetful.recorded((await queue.read(1))[-1].position) == 1
+    await forgetful.close()
     api.log.jobs["a"] = Job(
         id="a", kind="signin-notification", state=State.CANCELLED, attempts=0, max_attempts=5, crashes=0, generation=1,
         created=0, started=None, ended=1, due=None, error=None, history=(Event(job="a", name="admitted", at=0, kind="x", state="enqueued"),),

@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
-from valkey.asyncio import Valkey
+from valkey import Valkey
 
 from tests.conftest import ValkeyServer
-from tests.parts import Ping, take
+from tests.parts import Ping, shift_clock, take
 from yellowbooks.jobs import Kind, Queue, QueueUnavailable, Rate, State
+from yellowbooks.jobs.kind import account
 from yellowbooks.jobs.outcome import Completed, Dead
+from yellowbooks.jobs.record import body
+from yellowbooks.jobs.verbs import Admission
 
 SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
 
@@ -76,7 +79,7 @@ async def test_an_id_is_known_after_its_job_is_forgotten(queue: Queue, ping: Kin
     await queue.admit(ping, Ping(job_id="a"))
     [lease] = await take(queue)
     await queue.settle(lease, Completed())
-    events = await queue.read(10, 1)
+    events = await queue.read(1)
     await asyncio.sleep(0.01)
     await forgetful.recorded(events[-1].position)
     assert await queue.show("a") is None
@@ -93,12 +96,12 @@ async def test_an_id_is_free_after_seven_days_of_the_logical_clock(
     [lease] = await take(queue)
     await queue.settle(lease, Completed())
     await asyncio.sleep(0.01)
-    await forgetful.recorded((await queue.read(10, 1))[-1].position)
-    await client.hincrby(f"{queue.tag}:clock", "logical", SEVEN_DAYS_MS - 60_000)
+    await forgetful.recorded((await queue.read(1))[-1].position)
+    shift_clock(client, queue.tag, logical=SEVEN_DAYS_MS - 60_000)
     assert (await queue.admit(ping, Ping(job_id="a")))[1].word == "seen"
-    await client.hincrby(f"{queue.tag}:clock", "logical", 60_000)
+    shift_clock(client, queue.tag, logical=60_000)
     assert (await queue.admit(ping, Ping(job_id="a")))[1].word == "admitted"
-    await client.aclose()
+    client.close()
     await forgetful.close()
 
 
@@ -107,21 +110,20 @@ async def test_a_dead_job_keeps_its_id_for_ever(queue: Queue, ping: Kind[Ping], 
     await queue.admit(ping, Ping(job_id="a", note="x"))
     [lease] = await take(queue)
     await queue.settle(lease, Dead("boom"))
-    await client.hincrby(f"{queue.tag}:clock", "logical", 3 * SEVEN_DAYS_MS)
+    shift_clock(client, queue.tag, logical=3 * SEVEN_DAYS_MS)
     _, same = await queue.admit(ping, Ping(job_id="a", note="x"))
     _, other = await queue.admit(ping, Ping(job_id="a", note="y"))
     assert (same.word, same.state, same.same, other.same) == ("seen", State.DEAD, True, False)
-    await client.aclose()
+    client.close()
 
 
 async def test_a_jump_of_the_wall_clock_frees_no_id(queue: Queue, ping: Kind[Ping], valkey: ValkeyServer) -> None:
     client = Valkey.from_url(valkey.url)
     await queue.admit(ping, Ping(job_id="a"))
-    wall = int(await client.hget(f"{queue.tag}:clock", "wall"))
-    await client.hset(f"{queue.tag}:clock", "wall", wall - 30 * 24 * 3600 * 1000)  # as if it had jumped a month ahead
+    before = shift_clock(client, queue.tag, wall=-30 * 24 * 3600 * 1000)  # as if it had jumped a month ahead
     assert (await queue.admit(ping, Ping(job_id="a")))[1].word == "seen"
-    assert int(await client.hget(f"{queue.tag}:clock", "logical")) < 10_000
-    await client.aclose()
+    assert shift_clock(client, queue.tag) - before < 10_000
+    client.close()
 
 
 async def test_a_full_backlog_refuses_and_stores_nothing(valkey: ValkeyServer, queue: Queue, ping: Kind[Ping]) -> None:
@@ -135,8 +137,8 @@ async def test_a_full_backlog_refuses_and_stores_nothing(valkey: ValkeyServer, q
 async def test_no_user_id_stands_in_a_key(queue: Queue, ping: Kind[Ping], valkey: ValkeyServer) -> None:
     await queue.admit(ping, Ping(user="canary-user"))
     client = Valkey.from_url(valkey.url)
-    keys = [key async for key in client.scan_iter(f"{queue.tag}:*")]
-    await client.aclose()
+    keys = list(client.scan_iter(f"{queue.tag}:*"))
+    client.close()
     assert keys
     assert not [key for key in keys if b"canary" in key]
 
@@ -173,14 +175,12 @@ async def test_large_payloads_leave_in_calls_of_a_megabyte(queue: Queue, ping: K
 
 
 async def test_a_lost_reply_is_given_again(queue: Queue, ping: Kind[Ping]) -> None:
-    item = {
-        "id": "a", "kind": "ping", "fingerprint": "0" * 16, "nonce": "n", "delay": 0, "max_attempts": 5,
-        "doubt": "hold", "bucket": "b", "limit": 10, "window": 3_600_000,
-    }  # fmt: skip
-    for nonce, word in (("n", "admitted"), ("n", "admitted"), ("other", "seen")):
-        [receipt], _ = await queue._run("admit", [ping.encode(Ping())], items=[item | {"nonce": nonce}], backlog=10)
+    key = account("ping", "bat")
+    for nonce, word in ((b"nnnnnn", "admitted"), (b"nnnnnn", "admitted"), (b"others", "seen")):
+        sent = body(b"12345678", nonce, 1, 5, 0, b"ping", key, ping.encode(Ping()))
+        [receipt], _ = await queue.link.run("admit", [sent], items=[Admission("a", 10, 3_600_000)], backlog=10)
         assert receipt.word == word
-    assert await queue._client.llen(f"{queue.tag}:rate:b") == 1
+    assert await queue.link.client.strlen(f"{queue.tag}:user:{key.decode()}") == 7 + 6  # charged once
     assert len(await take(queue)) == 1
 
 
@@ -188,7 +188,7 @@ async def test_a_server_without_memory_refuses_new_jobs_and_still_empties(own_va
     kind, queue = Kind("ping", Ping), Queue(own_valkey.url)
     for number in range(30):
         await queue.admit(kind, Ping(job_id=f"j{number}"))
-    await queue._client.config_set("maxmemory", "1mb")
+    await queue.link.client.config_set("maxmemory", "1mb")
     with pytest.raises(QueueUnavailable):
         await queue.admit(kind, Ping(job_id="late"))
     done = 0
@@ -199,7 +199,7 @@ async def test_a_server_without_memory_refuses_new_jobs_and_still_empties(own_va
         )
         done += len(leases)
     assert done == 30
-    await queue._client.config_set("maxmemory", "0")
+    await queue.link.client.config_set("maxmemory", "0")
     assert await queue.show("late") is None
     assert (await queue.admit(kind, Ping(job_id="late")))[1].word == "admitted"
     await queue.close()

@@ -1,7 +1,9 @@
 """requeue, cancel, discard: what an operator does."""
 
+import pytest
+
 from tests.parts import Ping, put, take
-from yellowbooks.jobs import Kind, Queue, State
+from yellowbooks.jobs import Kind, LeaseLost, Queue, State
 from yellowbooks.jobs.outcome import Completed, Dead
 
 
@@ -19,16 +21,26 @@ async def test_requeue_gives_all_attempts_again(queue: Queue, ping: Kind[Ping]) 
     assert await queue.settle(lease, Completed()) == "settled"
 
 
-async def test_cancel_ends_what_waits_and_nothing_else(queue: Queue, ping: Kind[Ping]) -> None:
+async def test_cancel_ends_what_waits_and_what_runs(queue: Queue, ping: Kind[Ping]) -> None:
     running, waiting = await put(queue, ping, 2)
     delayed, _ = await queue.admit(ping, Ping(user="x"), delay=60)
     [lease] = await take(queue, room=1)
     answers = await queue.cancel([running, waiting, delayed, "nobody"])
-    assert answers == ["processing", "cancelled", "cancelled", "unknown"]
-    assert await queue.cancel([waiting]) == ["ended"]
+    assert answers == ["cancelled", "cancelled", "cancelled", "unknown"]
+    assert await queue.cancel([waiting, running]) == ["ended", "ended"]
     assert await take(queue) == []
-    await queue.settle(lease, Completed())
-    assert await queue.cancel([running]) == ["ended"]
+    with pytest.raises(LeaseLost):
+        await lease.commit()
+    assert await queue.renew([lease]) == ["lost"]
+    assert await queue.settle(lease, Completed()) == "stale"
+
+
+async def test_after_the_commit_it_is_too_late_to_cancel(queue: Queue, ping: Kind[Ping]) -> None:
+    [job_id] = await put(queue, ping)
+    [lease] = await take(queue)
+    await lease.commit()
+    assert await queue.cancel([job_id]) == ["committed"]
+    assert await queue.settle(lease, Completed()) == "settled"
 
 
 async def test_discard_ends_a_dead_job(queue: Queue, ping: Kind[Ping]) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yellowbooks.jobs import Backoff, Invalid, Kind, Payload, Permanent, RetryAfter, Uncertain
+from yellowbooks.jobs import Backoff, Invalid, Kind, Paused, Payload, Permanent, RetryAfter, Uncertain, record
 from yellowbooks.jobs.batch import Batch
-from yellowbooks.jobs.kind import Unreadable
-from yellowbooks.jobs.outcome import Completed, Dead, Retry, decide, describe
+from yellowbooks.jobs.outcome import Completed, Dead, Retry, Rules, Unknown, Unreadable, decide, describe
 from yellowbooks.jobs.script import Script
 
 
@@ -30,20 +31,30 @@ def test_jitter_only_adds_and_repeats_itself(attempt: int, seed: str) -> None:
     ("error", "attempt", "doubt", "before", "outcome"),
     [
         (None, 1, "resend_once", 0, Completed()),
-        (ValueError("x"), 1, "resend_once", 0, Retry(2.0, "ValueError: x")),
-        (ValueError("x"), 4, "resend_once", 0, Retry(16.0, "ValueError: x")),
-        (ValueError("x"), 5, "resend_once", 0, Dead("ValueError: x")),
-        (Permanent("gone"), 1, "resend_once", 0, Dead("Permanent: gone")),
-        (RetryAfter(60, "later"), 1, "resend_once", 0, Retry(60, "RetryAfter: later")),
-        (RetryAfter(1, "soon"), 3, "resend_once", 0, Retry(8.0, "RetryAfter: soon")),
-        (RetryAfter(10**9, "never"), 1, "resend_once", 0, Retry(3600.0, "RetryAfter: never")),
-        (Uncertain("?"), 1, "resend_once", 0, Retry(2.0, "Uncertain: ?", uncertain=True)),
-        (Uncertain("?"), 2, "resend_once", 1, Dead("Uncertain: ?")),
-        (Uncertain("?"), 1, "hold", 0, Dead("Uncertain: ?")),
+        (ValueError("x 7"), 1, "resend_once", 0, Retry(2.0, "ValueError: x 7", "ValueError: x #")),
+        (ValueError("x"), 4, "resend_once", 0, Retry(16.0, "ValueError: x", "ValueError: x")),
+        (ValueError("x"), 5, "resend_once", 0, Dead("ValueError: x", "ValueError: x")),
+        (Permanent("gone", cause="550 mx"), 1, "resend_once", 0, Dead("Permanent: gone", "550 mx")),
+        (Uncertain("?"), 1, "resend_once", 0, Retry(2.0, "Uncertain: ?", "Uncertain: ?", uncertain=True)),
+        (Uncertain("?"), 2, "resend_once", 1, Dead("Uncertain: ?", "Uncertain: ?")),
+        (Uncertain("?"), 1, "hold", 0, Dead("Uncertain: ?", "Uncertain: ?")),
     ],
 )
 def test_decide(error, attempt, doubt, before, outcome) -> None:
-    assert decide(error, attempt, "job", Backoff(), doubt, before) == outcome
+    assert decide(error, attempt, "job", Rules(Backoff(), doubt), before) == outcome
+
+
+@pytest.mark.parametrize("attempt", [1, 5])
+def test_what_is_put_off_spends_no_attempt(attempt: int) -> None:
+    rules = Rules(Backoff(), deadline=100.0)
+    later = decide(RetryAfter(60, "later"), attempt, "job", rules, age=10.0)
+    assert (later.delay, later.spent) == (60, False)
+    assert decide(RetryAfter(10**9, "never"), attempt, "job", rules, age=10.0).delay == 90.0
+    assert isinstance(decide(RetryAfter(1, "x"), attempt, "job", rules, age=100.0), Dead)
+    paused = decide(Paused("no login", 15), attempt, "job", rules, age=1000.0)
+    assert (paused.delay, paused.spent, paused.hold) == (0, False, 15)
+    parked = decide(Unknown("version 9"), attempt, "job", rules, age=1000.0)
+    assert (parked.delay, parked.spent) == (60, False)
 
 
 @given(st.text(max_size=2000))
@@ -101,9 +112,9 @@ def test_a_script_with_other_names_fails_on_import() -> None:
         tokn: str
 
     with pytest.raises(TypeError, match="tokn"):
-        Script("renew", list[str], args=("items", "lease"), item=Wrong)
+        Script("commit", list[str], args=("items", "lease"), item=Wrong)
     with pytest.raises(TypeError, match="args are"):
-        Script("renew", list[str], args=("items",))
+        Script("commit", list[str], args=("items",))
 
 
 async def test_a_batch_groups_one_turn_and_hands_errors_to_all() -> None:
@@ -137,3 +148,21 @@ async def test_a_cancelled_caller_leaves_the_others_their_answers() -> None:
     assert results[0] == 0
     assert isinstance(results[1], asyncio.CancelledError)
     assert results[2] == 2
+
+
+def test_lua_and_python_agree_on_the_record() -> None:
+    prelude = Path(record.__file__).with_name("transitions").joinpath("prelude.lua").read_text("utf-8")
+    [head, fixed, version] = re.findall(
+        r"^local HEAD, BODY, VERSION = '(.*?)', '(.*?)', (\d+)$", prelude, re.MULTILINE
+    )[0]
+    [size] = re.findall(r"FRONT_SIZE, HEAD_SIZE = '.*?', 36, (\d+)$", prelude, re.MULTILINE)
+    named = re.findall(r"^-- record: (.*)$", prelude, re.MULTILINE)[0].split()
+    theirs = re.sub(
+        r"([cI])(\d+)", lambda m: f"{m[2]}s" if m[1] == "c" or m[2] == "6" else {"2": "H", "4": "I"}[m[2]], head
+    )
+    assert theirs == record.HEAD.format
+    assert int(version) == record.VERSION
+    assert int(size) == record.HEAD.size
+    assert len(named) == len(record.HEAD.unpack(bytes(record.HEAD.size)))
+    assert fixed == ">c8c6BBBBc0Bc0"
+    assert record.BODY.format == ">8s6sBBB"

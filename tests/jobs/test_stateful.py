@@ -79,7 +79,7 @@ class QueueMachine(RuleBasedStateMachine):
         for lease in leases:
             job = self.model.jobs[lease.job_id]
             assert job.state == "enqueued"
-            job.state, job.token, job.committed = "processing", lease.token, False
+            job.state, job.token, job.committed, job.settled = "processing", lease.token, False, ""
             job.attempts += 1
             assert (lease.attempt, lease.uncertain) == (job.attempts, job.uncertain)
         self.leases += leases
@@ -160,9 +160,11 @@ class QueueMachine(RuleBasedStateMachine):
         if not job:
             assert answer == "unknown"
         elif verb == "cancel":
-            ends = job.state in ("scheduled", "enqueued", "retrying")
-            assert answer == ("cancelled" if ends else "processing" if job.state == "processing" else "ended")
-            job.state = "cancelled" if ends else job.state
+            ends = job.state in ("scheduled", "enqueued", "retrying", "processing")
+            late = job.state == "processing" and job.committed
+            assert answer == ("committed" if late else "cancelled" if ends else "ended")
+            if ends and not late:
+                job.state, job.settled = "cancelled", ""
         elif job.state != "dead":
             assert answer == "not_dead"
         elif verb == "requeue":

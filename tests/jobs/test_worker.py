@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, Told, eventually, put
 from yellowbooks.jobs import Backoff, Job, Kind, Lease, Permanent, Queue, RetryAfter, State, Uncertain, Worker
+from yellowbooks.jobs.record import parse
 
 Handler = Callable[[Lease, Ping], Any]
 
@@ -95,8 +96,11 @@ async def test_permanent_dies_at_once(queue: Queue, open_queue) -> None:
 
 
 async def test_retry_after_waits_at_least_that_long(queue: Queue, open_queue) -> None:
+    runs = []
+
     async def handler(lease: Lease, ping: Ping) -> None:
-        if lease.attempt == 1:
+        runs.append(lease.attempt)
+        if len(runs) == 1:
             raise RetryAfter(0.5, "greylisted")
 
     async with working(open_queue, kind(handler)):
@@ -104,6 +108,7 @@ async def test_retry_after_waits_at_least_that_long(queue: Queue, open_queue) ->
         job = await ended(queue, job_id)
     first, second = (event.at for event in job.history if event.name == "claimed")
     assert second - first >= 500
+    assert runs == [1, 1]  # put off, no attempt is spent
 
 
 async def test_in_doubt_is_repeated_once(queue: Queue, open_queue) -> None:
@@ -131,7 +136,7 @@ async def test_a_blocked_loop_keeps_its_lease(queue: Queue, open_queue) -> None:
     assert (job.state, job.crashes, runs) == (State.COMPLETED, 0, [1])
 
 
-async def test_a_lost_lease_cancels_the_handler(queue: Queue, open_queue, valkey: ValkeyServer) -> None:
+async def test_cancel_reaches_the_handler(queue: Queue, open_queue, valkey: ValkeyServer) -> None:
     begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def handler(lease: Lease, ping: Ping) -> None:
@@ -145,13 +150,7 @@ async def test_a_lost_lease_cancels_the_handler(queue: Queue, open_queue, valkey
     async with working(open_queue, kind(handler)):
         [job_id] = await put(queue, kind(handler))
         await begun.wait()
-        job = await queue.show(job_id)
-        assert job is not None
-        # As if another worker had reaped and settled it.
-        client = queue._client
-        await client.zrem(f"{queue.tag}:leases", job_id)
-        await client.zadd(f"{queue.tag}:dead", {job_id: 1})
-        await client.hset(f"{queue.tag}:job:{job_id}", mapping={"state": "dead", "token": "other"})
+        assert await queue.cancel([job_id]) == ["cancelled"]
         await asyncio.wait_for(cancelled.wait(), 5)
 
 
@@ -186,17 +185,37 @@ async def test_stop_gives_back_what_does_not_finish_and_spends_no_attempt(queue:
     assert (job.state, job.attempts, job.crashes) == (State.ENQUEUED, 0, 0)
 
 
+async def spoil(queue: Queue, job_id: str, payload: bytes) -> None:
+    key = f"{queue.tag}:job:{job_id}"
+    raw = await queue.link.client.get(key)
+    kept = len(raw) - len(parse(raw).payload)
+    await queue.link.client.set(key, raw[:kept] + payload)
+
+
 async def test_an_unreadable_payload_goes_to_the_dead_and_the_loop_goes_on(queue: Queue, open_queue) -> None:
     async def handler(lease: Lease, ping: Ping) -> None:
         return None
 
     [bad, good] = await put(queue, kind(handler), 2)
-    await queue._client.hset(f"{queue.tag}:job:{bad}", "payload", b"\x09junk")
+    await spoil(queue, bad, b"\x01junk")
     async with working(open_queue, kind(handler)):
         dead = await ended(queue, bad)
         done = await ended(queue, good)
     assert (dead.state, done.state) == (State.DEAD, State.COMPLETED)
-    assert "record version 09" in (dead.error or "")
+    assert "does not fit ping" in (dead.error or "")
+
+
+async def test_a_payload_of_another_version_is_parked_and_spends_no_attempt(queue: Queue, open_queue) -> None:
+    async def handler(lease: Lease, ping: Ping) -> None:
+        return None
+
+    [job_id] = await put(queue, kind(handler))
+    await spoil(queue, job_id, b"\x09newer")
+    async with working(open_queue, kind(handler)):
+        job = await ended(queue, job_id, State.RETRYING)
+    assert (job.attempts, job.crashes) == (0, 0)
+    assert "payload version 09" in (job.error or "")
+    assert job.due is not None
 
 
 async def test_no_more_at_once_than_the_concurrency(queue: Queue, open_queue) -> None:

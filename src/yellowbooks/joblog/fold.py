@@ -44,9 +44,12 @@ def place(position: str) -> str:
 def fold(events: Iterable[Event], known: Mapping[str, Row]) -> list[Row]:
     """The rows of the jobs that these events change, by job id; events that a known row has are passed over.
 
-    Raises `ValueError` where an event has no position. `known` is left as it is.
+    Raises `ValueError` where an event has no position or cannot be read. `known` is left as it is.
     """
     rows: dict[str, Row] = {}
+    events = list(events)
+    if any(event.name == "unreadable" for event in events):
+        raise ValueError("the queue holds an entry of events that cannot be read")
     for at, event in sorted(((place(event.position), event) for event in events), key=lambda pair: pair[0]):
         row = rows.get(event.job) or known.get(event.job)
         if row is None or row.last_event < at:
@@ -79,7 +82,7 @@ def _apply_name(row: Row, event: Event) -> None:
             row.processed_at, row.error = event.at, None
         case "cancelled" | "discarded":
             row.processed_at = event.at
-        case "retried":
+        case "retried" | "deferred":
             row.error = error
         case "crashed":
             row.error = error

@@ -9,6 +9,7 @@ from typing import Protocol
 from yellowbooks.joblog.log import JobLog
 from yellowbooks.jobs import Event
 
+SEAT = "recorder"  # two at once would only work twice
 BLOCK_SECONDS = 0.5  # how long one read waits for events, and so most of what a stop takes
 STOP_SECONDS = 0.8  # what a call in flight gets to end when all shall stop
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between tries while something is away
@@ -17,15 +18,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between tries while something i
 class Source(Protocol):
     """Where events come from; a failure is a `ConnectionError` or another `OSError`."""
 
-    async def lead(self, seat: str, seconds: float) -> bool:
-        """Take or keep the seat of the one recorder, for so long."""
+    async def lock(self, name: str, holder: str, seconds: float) -> int:
+        """Take or keep the seat of the one recorder, for so long; 0 where another has it."""
         ...
 
-    async def read(self, count: int, block_seconds: float) -> list[Event]:
-        """The oldest events that were not `recorded`, at most `count`; none where none comes in the time."""
+    async def read(self, block_seconds: float) -> list[Event]:
+        """The oldest events that were not `recorded`; none where none comes in the time."""
         ...
 
-    async def recorded(self, position: str) -> None:
+    async def recorded(self, position: str) -> object:
         """The log has every event up to and with this one: they may go."""
         ...
 
@@ -44,14 +45,12 @@ class Recorder:
         *,
         on_trouble: Callable[[str], None],
         on_recovered: Callable[[], None],
-        count: int = 1000,
         seat_seconds: float = 10.0,
     ) -> None:
         self._source = source
         self._log = log
         self._on_trouble = on_trouble
         self._on_recovered = on_recovered
-        self._count = count
         self._seat = secrets.token_hex(8)
         self._seat_seconds = seat_seconds
         self._renew_at = 0.0
@@ -93,7 +92,7 @@ class Recorder:
             self._migrated = True
         if not await self._lead():
             return False
-        events = await self._source.read(self._count, BLOCK_SECONDS)
+        events = await self._source.read(BLOCK_SECONDS)
         if events:
             await self._store(events)
             await self._source.recorded(events[-1].position)
@@ -103,7 +102,7 @@ class Recorder:
         now = asyncio.get_running_loop().time()
         if now < self._renew_at:
             return True
-        leading = await self._source.lead(self._seat, self._seat_seconds)
+        leading = await self._source.lock(SEAT, self._seat, self._seat_seconds) > 0
         self._renew_at = now + self._seat_seconds / 3 if leading else 0.0
         return leading
 

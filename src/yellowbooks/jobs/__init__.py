@@ -3,10 +3,11 @@
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.job import Job, State
-from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, fingerprint, unhandled
-from yellowbooks.jobs.lease import Lease, LeaseLost
-from yellowbooks.jobs.outcome import Permanent, RetryAfter, Uncertain
-from yellowbooks.jobs.queue import Queue, QueueUnavailable
+from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, fingerprint, unhandled
+from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
+from yellowbooks.jobs.link import QueueUnavailable
+from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain
+from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
 
@@ -14,20 +15,24 @@ __all__ = [
     "JOB_ID",
     "Backoff",
     "Event",
+    "Failure",
     "Fault",
     "Invalid",
     "Job",
     "Kind",
     "Lease",
     "LeaseLost",
+    "Paused",
     "Payload",
     "Permanent",
     "Queue",
     "QueueUnavailable",
     "Rate",
     "Receipt",
+    "Recovery",
     "RetryAfter",
     "State",
+    "ThreadLease",
     "Uncertain",
     "Worker",
     "fingerprint",

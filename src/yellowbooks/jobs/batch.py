@@ -1,7 +1,8 @@
 """Calls made in one turn of the event loop leave together, as one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
 from typing import Generic, TypeVar
 
 I = TypeVar("I")  # noqa: E741  an item
@@ -9,6 +10,13 @@ A = TypeVar("A")
 
 MOST_ITEMS = 100  # a script call holds up the server for at most this many items
 MOST_BYTES = 1_000_000
+
+
+def chunks(items: Iterable[I], size: int) -> Iterator[list[I]]:
+    """The items in lists of at most `size`."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 class Batch(Generic[I, A]):

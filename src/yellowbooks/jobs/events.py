@@ -6,10 +6,11 @@ import msgspec
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One transition of one job; never any payload or personal data.
 
-    `name` is the word of the transition (admitted, claimed, completed, retried, died, crashed, released,
-    requeued, cancelled, discarded). `at` and `due` are milliseconds since 1970-01-01T00:00:00Z by the queue's
-    clock. `state` is the state after the transition. `position` is the event's place in the stream, such as
-    `1763968888123-0`; it is empty in a job's own history.
+    `name` is the word of the transition (admitted, promoted, claimed, completed, retried, deferred, died, crashed,
+    released, requeued, cancelled, discarded, edited, noted). `at` and `due` are milliseconds since
+    1970-01-01T00:00:00Z by the queue's clock; `at` never goes back. `state` is the state after the transition.
+    `cause` groups failures of one sort; `by` is the operator, or the rule, that did it. `position` is the event's
+    place in the stream, such as `1763968888123-1`; it is empty in a job's own history.
     """
 
     job: str
@@ -21,5 +22,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_attempts: int = 0
     due: int | None = None
     error: str | None = None
+    cause: str | None = None
     worker: str | None = None
+    by: str | None = None
+    note: str | None = None
+    progress: float | None = None
     position: str = ""

@@ -17,21 +17,27 @@
               ENQUEUED                        PROCESSING                          claimed
     renew     PROCESSING                      PROCESSING, a later end of lease
     commit    PROCESSING                      PROCESSING, past the point of no return
+    note      PROCESSING                      PROCESSING, a line in its history   noted
     settle    PROCESSING                      COMPLETED                           completed
-                                              RETRYING                            retried
+                                              RETRYING, an attempt spent          retried
+                                              RETRYING, put off, none spent       deferred
                                               DEAD                                died
     release   PROCESSING, not committed       ENQUEUED                            released
-    requeue   DEAD                            ENQUEUED, a new generation          requeued
     cancel    SCHEDULED, ENQUEUED, RETRYING   CANCELLED                           cancelled
+              PROCESSING, not committed       CANCELLED                           cancelled
+    edit      DEAD                            DEAD, with another payload          edited
+    requeue   DEAD                            ENQUEUED, a new generation;
+                                              SCHEDULED at a pace                 requeued
     discard   DEAD                            CANCELLED                           discarded
 
 Each verb is one Lua file in `transitions/` and one method of `Queue`. From PROCESSING only the holder of the
-lease's token moves a job; `claim` alone takes it from him, once the lease has expired.
+lease's token moves a job; `claim` takes it from him once the lease has expired, `cancel` before he has committed.
+`hold` and `unhold` close and open the gate of a kind or a channel, and move no job.
 
 A job is in exactly one index, and the state in its record agrees with that index:
 
     SCHEDULED, RETRYING   due       by the time it may run
-    ENQUEUED              enqueued  one index a kind, first in first out
+    ENQUEUED              enqueued  a line a kind and lane, round by round; or behind the one that runs, if exclusive
     PROCESSING            leases    by the time the lease ends
     DEAD                  dead      by the time it died
     COMPLETED, CANCELLED  ended     by the time it ended; forgotten after the retention, once the log has it
@@ -71,4 +77,5 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ended: int | None
     due: int | None
     error: str | None
-    history: tuple[Event, ...]
+    cause: str | None = None
+    history: tuple[Event, ...] = ()

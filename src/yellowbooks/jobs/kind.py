@@ -1,19 +1,23 @@
 """A kind of job: its payload, its limits and its handler. A new kind is one object in one file."""
 
+import base64
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.lease import Lease
-from yellowbooks.jobs.outcome import Doubt
+from yellowbooks.jobs.outcome import Doubt, Rules, Unknown, Unreadable
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 RECORD_VERSION = b"\x01"
+LANES = ("high", "normal", "low")
+Lane = Literal["high", "normal", "low"]
+_pack = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,6 @@ class Invalid(Exception):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(f"{f.field}: {f.why}" for f in self.faults))
-
-
-class Unreadable(Exception):
-    """A stored payload that this version cannot read."""
 
 
 class Payload(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -64,6 +64,19 @@ class Rate:
     window: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Dead jobs of these causes run again by themselves once jobs of their channel succeed again.
+
+    `causes` are the beginnings of causes; they leave the dead letter queue at `pace` jobs a second, each at most
+    `times` times.
+    """
+
+    causes: tuple[str, ...]
+    pace: float = 10.0
+    times: int = 3
+
+
 async def unhandled(_lease: Lease, _payload: Any) -> None:
     """The handler of a process that only admits: it never claims, so this is never reached."""
     raise NotImplementedError("this process only admits jobs; start a worker to run them")
@@ -73,15 +86,37 @@ async def unhandled(_lease: Lease, _payload: Any) -> None:
 class Kind(Generic[P]):
     """A kind of job. `name` is its path in the API and its word in the record.
 
-    `doubt` says what happens when a worker was lost after the commit: see `outcome.Uncertain`.
+    `handler` is a coroutine function, or a plain one, which runs in a thread. `rate` bounds what a key may bring in,
+    `quota` what may leave through `channel` (the kind's own name, or one that several kinds share), over all workers.
+    `unique` takes one job a key within so many seconds; `exclusive` runs one job a key at a time. `time_limit` (s)
+    ends an attempt; `deadline` (s) is how old a job may get by being put off. `doubt` says what happens when a worker
+    was lost after the commit: see `outcome.Uncertain`. `recovers` names causes of death that pass by themselves.
     """
 
     name: str
     payload: type[P]
-    handler: Callable[[Lease, P], Awaitable[None]] = unhandled
+    handler: Callable[[Any, P], Any] = unhandled
     rate: Rate | None = None
     backoff: Backoff = field(default_factory=Backoff)
     doubt: Doubt = "resend_once"
+    lane: Lane = "normal"
+    channel: str = ""
+    quota: Rate | None = None
+    unique: float | None = None
+    exclusive: bool = False
+    time_limit: float | None = None
+    deadline: float = 86_400.0
+    recovers: Recovery | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,63}", self.name):
+            raise ValueError(f"{self.name!r} is no name of a kind; use up to 64 of a-z, 0-9 and -, such as order-paid")
+        object.__setattr__(self, "channel", self.channel or self.name)
+
+    @property
+    def rules(self) -> Rules:
+        """What `decide` needs."""
+        return Rules(self.backoff, self.doubt, self.deadline)
 
     def parse(self, body: bytes) -> P:
         """Read a JSON body. Raises `Invalid`, whatever the bytes."""
@@ -98,21 +133,29 @@ class Kind(Generic[P]):
 
     def encode(self, payload: P) -> bytes:
         """The payload as it is stored: a version byte, then MessagePack, without the job's id."""
-        return RECORD_VERSION + msgspec.msgpack.encode(msgspec.structs.replace(payload, job_id=None))
+        if payload.job_id is not None:
+            payload = msgspec.structs.replace(payload, job_id=None)
+        return RECORD_VERSION + _pack(payload)
 
     def decode(self, stored: bytes) -> P:
-        """The payload of a stored record. Raises `Unreadable`."""
+        """The payload of a stored record. Raises `Unknown` (another version's) or `Unreadable` (spoilt)."""
         if stored[:1] != RECORD_VERSION:
-            raise Unreadable(f"record version {stored[:1].hex() or 'missing'} is not known here; run a newer worker")
+            raise Unknown(f"payload version {stored[:1].hex() or 'missing'} is not known here; run a newer worker")
         try:
-            return msgspec.msgpack.decode(stored[1:], type=self.payload)
+            return msgspec.msgpack.decode(memoryview(stored)[1:], type=self.payload)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Unreadable(f"the stored payload does not fit {self.name}: {error}") from None
 
 
-def fingerprint(stored: bytes) -> str:
-    """A hash of the request, equal for equal requests. SHA-1, as the server's Lua can make it too; not for secrecy."""
-    return hashlib.sha1(stored, usedforsecurity=False).hexdigest()[:16]
+def fingerprint(stored: bytes) -> bytes:
+    """A hash of the request, eight bytes, equal for equal requests; not for secrecy."""
+    return hashlib.sha1(stored, usedforsecurity=False).digest()[:8]
+
+
+def account(kind: str, key: str) -> bytes:
+    """The name of one key's account: a hash, so that no user id stands in a key's name."""
+    digest = hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=9).digest()
+    return base64.urlsafe_b64encode(digest)
 
 
 def _job_id_faults(job_id: str | None) -> Iterable[Fault]:

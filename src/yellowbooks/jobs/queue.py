@@ -1,170 +1,232 @@
-"""The queue: one method a verb, each exactly one script call; no other file touches Valkey."""
+"""The queue: one method a verb, each exactly one script call a hundred items."""
 
 import asyncio
-import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 
 import msgspec
-from valkey.asyncio import Valkey
-from valkey.exceptions import ConnectionError as ValkeyConnectionError
-from valkey.exceptions import ValkeyError
 
-from yellowbooks.jobs.batch import MOST_ITEMS, Batch
+from yellowbooks.jobs import record
+from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.job import Job
-from yellowbooks.jobs.kind import Kind, P, fingerprint
+from yellowbooks.jobs.job import Job, State
+from yellowbooks.jobs.kind import LANES, Kind, Lane, P, account, fingerprint
 from yellowbooks.jobs.lease import Lease, LeaseLost
-from yellowbooks.jobs.outcome import Completed, Outcome, Retry
-from yellowbooks.jobs.record import FIELDS, event_of, job_of
-from yellowbooks.jobs.verbs import VERBS, Admission, Held, Named, Receipt, Settlement
+from yellowbooks.jobs.link import Link, QueueUnavailable
+from yellowbooks.jobs.outcome import ERROR_LENGTH, Completed, Outcome, Retry, printable
+from yellowbooks.jobs.verbs import Admission, Claimable, Edit, Held, Named, Note, Receipt, Requeue, Settlement
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
-CONNECT_SECONDS = 5.0
-REPLY_SECONDS = 10.0  # a server that is silent for longer is taken for lost
-RECONNECT_SECONDS = 0.05
-LONGEST_BLOCK = 5.0  # seconds; well under the above
+LONGEST_BLOCK = 5.0  # seconds; well under what a reply may take
+REOPENING_PACE = 20.0  # jobs a second that leave a channel whose breaker let go, until nobody waits
+DEAD_RETENTION = 7 * 86_400.0  # seconds
+ENTRIES = 20  # of the event stream in one read; each has the events of a whole call
 
-R = TypeVar("R")
-
-
-class QueueUnavailable(ConnectionError):
-    """The queue cannot be reached or refuses to write; nothing is known of the call's outcome."""
+__all__ = ["Queue", "QueueUnavailable"]
 
 
 class Queue:
     """The engine's one door to Valkey (or Redis >= 7).
 
     Every method raises `QueueUnavailable` where the server is away, and `asyncio.CancelledError` never reaches
-    a command in flight. `lease` and `retention` are seconds.
+    a command in flight. `lease`, `retention` and `dead_retention` are seconds.
     """
 
     def __init__(
-        self, url: str, *, name: str = "jobs", lease: float = 30.0, retention: float = 86_400.0, backlog: int = BACKLOG
+        self,
+        url: str,
+        *,
+        name: str = "jobs",
+        lease: float = 30.0,
+        retention: float = 86_400.0,
+        dead_retention: float = DEAD_RETENTION,
+        backlog: int = BACKLOG,
     ) -> None:
-        self._client = Valkey.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=REPLY_SECONDS)
         self.tag = f"{{yb:{name}:0}}"
+        self.link = Link(url, self.tag)
         self.lease = lease
+        self.id = secrets.token_urlsafe(6)
         self._lease_ms = round(lease * 1000)
-        self._retention_ms = round(retention * 1000)
+        self._retention_ms, self._dead_retention_ms = round(retention * 1000), round(dead_retention * 1000)
         self._backlog = backlog
         self._claims = 0
         self._claiming = asyncio.Lock()
-        self._id = secrets.token_hex(8)
         self._admissions = Batch(self._admit, lambda pair: len(pair[1]))
         self._commits = Batch(self._commit)
-        self._settlements = Batch(self._settle)
 
     # Verbs of the callers
 
-    async def admit(self, kind: Kind[P], payload: P, *, delay: float = 0.0) -> tuple[str, Receipt]:
-        """Take one job in. Gives its id (the caller's `job_id`, or a new one) and what became of the request."""
-        stored = kind.encode(payload)
-        job_id = payload.job_id or secrets.token_hex(16)
-        counted = payload.key() if kind.rate else None
-        rate = kind.rate
-        admission = Admission(
-            id=job_id,
-            kind=kind.name,
-            fingerprint=fingerprint(stored),
-            nonce=secrets.token_urlsafe(6),
-            delay=round(delay * 1000),
-            max_attempts=kind.backoff.attempts,
-            doubt=kind.doubt,
-            bucket=_bucket(kind.name, counted) if counted is not None else None,
-            limit=rate.limit if rate else 0,
-            window=round(rate.window * 1000) if rate else 0,
-        )
-        return job_id, await self._admissions((admission, stored))
+    async def admit(
+        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None
+    ) -> tuple[str, Receipt]:
+        """Take one job in, to run after `delay` seconds. Gives its id (the caller's `job_id`, or a new one) and what
+        became of the request."""
+        admission, body = self._admission(kind, payload, delay, lane, secrets.token_bytes(6))
+        return admission.id, await self._admissions((admission, body))
 
-    async def requeue(self, job_ids: Sequence[str]) -> list[str]:
-        """Give dead jobs a new generation: «requeued», «not_dead» or «unknown» for each."""
-        return await self._named("requeue", job_ids)
+    async def admit_many(
+        self, kind: Kind[P], payloads: Iterable[P], *, delay: float = 0.0, lane: Lane | None = None
+    ) -> list[tuple[str, Receipt]]:
+        """Take many jobs in, a hundred a call; what was asked before an error stays asked."""
+        taken: list[tuple[str, Receipt]] = []
+        calls: deque[tuple[list[str], asyncio.Task[list[Receipt]]]] = deque()
+        for some in chunks(payloads, MOST_ITEMS):
+            nonce = secrets.token_bytes(6)
+            pairs = [self._admission(kind, payload, delay, lane, nonce) for payload in some]
+            calls.append(([admission.id for admission, _ in pairs], asyncio.create_task(self._admit(pairs))))
+            await asyncio.sleep(0)  # the call leaves while the next one is made ready
+            if len(calls) > 1:
+                taken += await _answered(*calls.popleft())
+        for call in calls:
+            taken += await _answered(*call)
+        return taken
 
     async def cancel(self, job_ids: Sequence[str]) -> list[str]:
-        """End waiting jobs: «cancelled», «processing», «ended» or «unknown» for each."""
-        return await self._named("cancel", job_ids)
-
-    async def discard(self, job_ids: Sequence[str]) -> list[str]:
-        """End dead jobs for good: «discarded», «not_dead» or «unknown» for each."""
-        return await self._named("discard", job_ids)
+        """End jobs that wait or run: «cancelled», «committed» (too late), «ended» or «unknown» for each."""
+        return await self._batched("cancel", [Named(job_id) for job_id in job_ids])
 
     # Verbs of the workers
 
-    async def claim(self, kinds: Sequence[str], room: int) -> tuple[list[Lease], float]:
-        """Lease up to `room` jobs; also gives the seconds until the next one is due (-1: none is scheduled)."""
+    async def claim(self, kinds: Sequence[Kind[Any] | str], room: int) -> tuple[list[Lease], float]:
+        """Lease up to `room` jobs; also gives the seconds until more may be claimable (-1: not known).
+
+        One claim at a time: its id stays the same until an answer came, so that a lost reply loses nothing.
+        """
         async with self._claiming:
-            # The same id until an answer came, so that a lost reply loses nothing: one claim at a time.
-            claim_id = f"{self._id}.{self._claims}"
-            claimed, payloads = await self._run(
-                "claim", worker=self._id, claim=claim_id, kinds=list(kinds), room=room, lease=self._lease_ms
+            claim_id = f"{self.id}{self._claims & 0xFFFFFF:06x}"
+            claimable = [_claimable(kind) for kind in kinds]
+            (wait, at), found = await self.link.run(
+                "claim", worker=self.id, claim=claim_id, kinds=claimable, room=room, lease=self._lease_ms
             )
             self._claims += 1
-        leases = [
-            Lease(job.id, job.kind, job.attempt, job.created, job.uncertain, job.token, payload, self.commit)
-            for job, payload in zip(claimed.jobs, payloads, strict=True)
-        ]
-        return leases, claimed.wait / 1000 if claimed.wait >= 0 else -1.0
+        return list(self._leases(claim_id, at, found)), wait / 1000 if wait >= 0 else -1.0
 
     async def wait(self, kinds: Sequence[str], seconds: float) -> None:
         """Block until a job of these kinds may be claimable, at most `seconds`."""
         keys = [f"{self.tag}:wake:{kind}" for kind in kinds]
         block = min(max(seconds, 0.01), LONGEST_BLOCK)  # Valkey takes 0 for «for ever»
-        await self._reach(lambda: self._client.blpop(keys, timeout=block))
+        await self.link.reach(lambda: self.link.client.blpop(keys, timeout=block))
 
-    async def renew(self, leases: Sequence[Lease]) -> list[str]:
-        """Extend leases: «kept» or «lost» for each."""
-        return await self._batched("renew", _held(leases), lease=self._lease_ms)
+    async def renew(
+        self, leases: Sequence[Lease], *, worker: str = "", kinds: Sequence[str] = (), about: str | None = None
+    ) -> list[str]:
+        """Extend leases: «kept» or «lost» for each. With `about` (host and process) the worker is registered too."""
+        more = {"lease": self._lease_ms, "worker": worker, "kinds": list(kinds), "about": about}
+        return await self._batched("renew", _held(leases), always=about is not None, **more)
+
+    async def leave(self, worker: str) -> None:
+        """Say that a worker ends."""
+        await self.link.call("leave", worker=worker)
 
     async def commit(self, lease: Lease) -> None:
         """The point of no return; see `Lease.commit`."""
         if await self._commits(Held(lease.job_id, lease.token)) != "committed":
             raise LeaseLost(f"job {lease.job_id} is no longer ours; its new owner will do the work")
 
+    async def note(self, lease: Lease, text: str | None, progress: float | None) -> None:
+        """A line of the job's history; see `Lease.log` and `Lease.progress`."""
+        said = printable(text)[:ERROR_LENGTH] if text is not None else None
+        answers = await self._batched("note", [Note(lease.job_id, lease.token, said, progress)])
+        if answers != ["noted"]:
+            raise LeaseLost(f"job {lease.job_id} is no longer ours; its new owner will do the work")
+
     async def settle(self, lease: Lease, outcome: Outcome) -> str:
-        """End the attempt: «settled», «already» (told before) or «stale» (no longer ours, nothing written)."""
-        retry = outcome if isinstance(outcome, Retry) else None
-        return await self._settlements(
-            Settlement(
-                lease.job_id,
-                lease.token,
-                type(outcome).__name__.lower(),
-                round(retry.delay * 1000) if retry else 0,
-                "" if isinstance(outcome, Completed) else outcome.error,
-                bool(retry and retry.uncertain),
-            )
-        )
+        """End one attempt: «settled», «already» (told before) or «stale» (no longer ours, nothing written)."""
+        return (await self.settle_many([(lease, outcome)]))[0]
+
+    async def settle_many(
+        self, settlements: Sequence[tuple[Lease, Outcome]], kinds: Sequence[Kind[Any]] = ()
+    ) -> list[str]:
+        """End attempts, as `settle`. `kinds` are those of the worker, whose channels a settlement may open or hold."""
+        known = {kind.name: kind for kind in kinds}
+        channels = {kind.name: kind.channel for kind in kinds if kind.channel != kind.name}
+        items = [_settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in settlements]
+        return await self._batched("settle", items, channels=channels, pace=REOPENING_PACE)
 
     async def release(self, leases: Sequence[Lease]) -> list[str]:
         """Give back jobs that were not begun: «released» or «stale» for each."""
         return await self._batched("release", _held(leases))
 
+    # Verbs of the operators
+
+    async def requeue(self, job_ids: Sequence[str], *, pace: float | None = None, by: str | None = None) -> list[str]:
+        """Give dead jobs a new generation: «requeued», «not_dead» or «unknown» for each.
+
+        With `pace` they may run one after another, so many a second; `by` is kept in their history.
+        """
+        delays = [round(n * 1000 / pace) if pace else None for n in range(len(job_ids))]
+        return await self._batched("requeue", [Requeue(*pair, by) for pair in zip(job_ids, delays, strict=True)])
+
+    async def discard(self, job_ids: Sequence[str]) -> list[str]:
+        """End dead jobs for good: «discarded», «not_dead» or «unknown» for each."""
+        return await self._batched("discard", [Named(job_id) for job_id in job_ids])
+
+    async def edit(self, kind: Kind[P], job_id: str, payload: P, *, by: str | None = None) -> str:
+        """Give a dead job another payload, to be requeued: «edited», «not_dead» or «unknown»."""
+        body = self._body(kind, payload, None, bytes(6))
+        answers, _ = await self.link.run("edit", [body], items=[Edit(job_id, by)])
+        return str(answers[0])
+
+    async def hold(self, channel: str, *, by: str, reason: str) -> None:
+        """Stop a kind or a channel: its jobs wait and spend no attempt."""
+        await self.link.call("hold", channel=channel, by=by, reason=printable(reason)[:ERROR_LENGTH])
+
+    async def unhold(self, channel: str, *, pace: float = 0.0, kinds: Sequence[str] = ()) -> str:
+        """Let a kind or a channel go on, at `pace` jobs a second (0: at once): «open» or «not_held».
+
+        `kinds` are those whose idle workers are to be woken.
+        """
+        return str(await self.link.call("unhold", channel=channel, pace=pace, kinds=list(kinds) or [channel]))
+
+    async def lock(self, name: str, holder: str, seconds: float) -> int:
+        """Take or keep a named lock: its fencing token (from 1, growing with each new holder), or 0: another has it.
+
+        Hand the token to whatever the lock guards, and let that refuse a smaller one than it has seen.
+        """
+        return int(await self.link.call("lock", name=name, holder=holder, milliseconds=round(seconds * 1000)))
+
+    async def unlock(self, name: str, holder: str) -> str:
+        """Give a lock back: «unlocked» or «lost»."""
+        return str(await self.link.call("unlock", name=name, holder=holder))
+
     # Verbs of the recorder
 
-    async def lead(self, seat: str, seconds: float) -> bool:
-        """Take or keep the seat of the one recorder, for so long."""
-        return bool(await self._call("lead", seat=seat, milliseconds=round(seconds * 1000)) == "leading")
-
-    async def read(self, count: int, block_seconds: float) -> list[Event]:
-        """The oldest events that the job log does not have; waits for one at most `block_seconds`."""
+    async def read(self, block_seconds: float, *, after: str = "0-0", entries: int = ENTRIES) -> list[Event]:
+        """The oldest events after a position that are still kept; waits for one at most `block_seconds`."""
         block = round(min(max(block_seconds, 0.01), LONGEST_BLOCK) * 1000)
-        reply = await self._reach(lambda: self._client.xread({f"{self.tag}:events": "0-0"}, count=count, block=block))
-        entries = reply[0][1] if reply else []
+        stream = {f"{self.tag}:events": after}
+        reply = await self.link.reach(lambda: self.link.client.xread(stream, count=entries, block=block))
         return [
-            msgspec.structs.replace(event_of(entry[b"e"]), position=position.decode()) for position, entry in entries
+            event
+            for position, entry in (reply[0][1] if reply else [])
+            for event in record.events_of(position, entry.get(b"e", b""), entry.get(b"w", b""))
         ]
 
-    async def recorded(self, position: str) -> None:
-        """The job log has every event up to this one."""
-        await self._call("recorded", position=position, retention=self._retention_ms)
+    async def follow(self) -> AsyncIterator[Event]:
+        """Every event from now on, as it happens; one that is trimmed before it was read is missed."""
+        key = f"{self.tag}:events"
+        newest = await self.link.reach(lambda: self.link.client.xrevrange(key, count=1))
+        position = newest[0][0].decode() if newest else "0-0"
+        while True:
+            for event in await self.read(LONGEST_BLOCK, after=position):
+                yield event
+                position = event.position
+
+    async def recorded(self, position: str) -> int:
+        """The job log has every event up to this one. Gives how many jobs left, their retention being over."""
+        retention, dead_retention = self._retention_ms, self._dead_retention_ms
+        forgotten = await self.link.call(
+            "recorded", position=position, retention=retention, dead_retention=dead_retention
+        )
+        return int(forgotten)
 
     # Looking
 
     async def show(self, job_id: str) -> Job | None:
         """What the queue knows of a job, or None."""
-        reply = await self._reach(lambda: self._client.hmget(self._key(job_id), FIELDS))
-        return job_of(job_id, reply)
+        return (await self._show([job_id]))[0]
 
     async def dead(self, count: int, before: str | None = None) -> tuple[list[Job], str | None, int]:
         """Dead jobs, newest first; also the cursor of the next page (None: no more) and how many there are.
@@ -172,86 +234,118 @@ class Queue:
         `before` is a cursor from an earlier page. Raises `ValueError` where it is none.
         """
         top = f"({int(before)}" if before else "+inf"
-        key = f"{self.tag}:dead"
-        page = await self._reach(
-            lambda: self._client.zrevrangebyscore(key, top, "-inf", start=0, num=count + 1, withscores=True)
+        key, client = f"{self.tag}:dead", self.link.client
+        page = await self.link.reach(
+            lambda: client.zrevrangebyscore(key, top, "-inf", start=0, num=count + 1, withscores=True)
         )
-        total = await self._reach(lambda: self._client.zcard(key))
+        total = await self.link.reach(lambda: client.zcard(key))
         shown = page[:count]
-        jobs = [await self.show(job_id.decode()) for job_id, _ in shown]
+        jobs = await self._show([job_id.decode() for job_id, _ in shown])
         cursor = f"{shown[-1][1]:.0f}" if len(page) > count else None
         return [job for job in jobs if job], cursor, total
 
     async def ping(self) -> None:
         """Returns where the queue can take a job; raises `QueueUnavailable` where it cannot."""
-        await self._reach(lambda: self._client.set(f"{self.tag}:ping", "1", px=1000))
+        await self.link.reach(lambda: self.link.client.set(f"{self.tag}:ping", "1", px=1000))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self.link.close()
 
     # Inside
 
-    def _key(self, job_id: str) -> str:
-        return f"{self.tag}:job:{job_id}"
+    async def _show(self, job_ids: Sequence[str]) -> list[Job | None]:
+        if not job_ids:
+            return []
+        keys = [f"{self.tag}:{part}:{job_id}" for job_id in job_ids for part in ("job", "story")]
+        values = await self.link.reach(lambda: self.link.client.mget(keys))
+        return [
+            record.job_of(job_id, values[2 * n] or b"", values[2 * n + 1] or b"") for n, job_id in enumerate(job_ids)
+        ]
 
-    async def _admit(self, pairs: list[tuple[Admission, bytes]]) -> list[Receipt]:
-        receipts, _ = await self._run(
-            "admit", [payload for _, payload in pairs], items=[item for item, _ in pairs], backlog=self._backlog
+    def _body(self, kind: Kind[P], payload: P, lane: Lane | None, nonce: bytes) -> bytes:
+        stored, key = kind.encode(payload), payload.key()
+        return record.body(
+            fingerprint(stored),
+            nonce,
+            LANES.index(lane or kind.lane),
+            kind.backoff.attempts,
+            (record.HOLD if kind.doubt == "hold" else 0) | (record.EXCLUSIVE if kind.exclusive else 0),
+            kind.name.encode(),
+            b"" if key is None else account(kind.name, key),
+            stored,
         )
+
+    def _admission(
+        self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes
+    ) -> tuple[Admission, bytes]:
+        rate, unique = kind.rate, kind.unique
+        counted = rate is not None and payload.key() is not None
+        admission = Admission(
+            payload.job_id or secrets.token_hex(10),
+            rate.limit if rate and counted else 0,
+            round(rate.window * 1000) if rate and counted else 0,
+            round(delay * 1000) if delay > 0 else None,
+            account(kind.name, payload.key() or "").decode() if unique else None,
+            round(unique * 1000) if unique else 0,
+        )
+        return admission, self._body(kind, payload, lane, nonce)
+
+    def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
+        """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""
+        for n in range(0, len(found), 2):
+            job = record.parse(found[n + 1])
+            if job is None:
+                continue
+            if job.state is State.ENQUEUED:
+                token, attempt, started = f"{claim_id}{n // 2 + 1:02x}", job.attempts + 1, at
+            else:
+                token, attempt, started = job.token, job.attempts, job.started
+            yield Lease(
+                found[n].decode(), job.kind, attempt, job.created, started, job.uncertain, token, job.payload, self
+            )
+
+    async def _admit(self, pairs: Sequence[tuple[Admission, bytes]]) -> list[Receipt]:
+        bodies = [body for _, body in pairs]
+        receipts, _ = await self.link.run("admit", bodies, items=[item for item, _ in pairs], backlog=self._backlog)
         return list(receipts)
 
     async def _commit(self, items: list[Held]) -> list[str]:
-        answers: list[str] = await self._call("commit", items=items, lease=self._lease_ms)
+        answers: list[str] = await self.link.call("commit", items=items, lease=self._lease_ms)
         return answers
 
-    async def _settle(self, items: list[Settlement]) -> list[str]:
-        answers: list[str] = await self._call("settle", items=items)
-        return answers
-
-    async def _run(self, verb: str, payloads: Sequence[bytes] = (), **args: Any) -> tuple[Any, Sequence[bytes]]:
-        return await self._reach(lambda: VERBS[verb](self._client, self.tag, payloads, **args))
-
-    async def _call(self, verb: str, **args: Any) -> Any:
-        return (await self._run(verb, **args))[0]
-
-    async def _named(self, verb: str, job_ids: Sequence[str]) -> list[str]:
-        return await self._batched(verb, [Named(job_id) for job_id in job_ids])
-
-    async def _batched(self, verb: str, items: Sequence[msgspec.Struct], **args: Any) -> list[str]:
+    async def _batched(
+        self, verb: str, items: Sequence[msgspec.Struct], *, always: bool = False, **args: Any
+    ) -> list[str]:
         answers: list[str] = []
-        for start in range(0, len(items), MOST_ITEMS):
-            answers += await self._call(verb, items=items[start : start + MOST_ITEMS], **args)
+        for some in chunks(items, MOST_ITEMS) if items or not always else [[]]:
+            answers += await self.link.call(verb, items=some, **args)
         return answers
 
-    async def _reach(self, command: Callable[[], Awaitable[R]]) -> R:
-        task = asyncio.ensure_future(_twice(command))
-        task.add_done_callback(_retrieve)
-        try:
-            return await asyncio.shield(task)
-        except (ValkeyError, OSError) as error:
-            raise QueueUnavailable(f"the queue is away or refuses ({error}); start Valkey or see its log") from error
+
+async def _answered(job_ids: list[str], call: "asyncio.Task[list[Receipt]]") -> Iterable[tuple[str, Receipt]]:
+    return zip(job_ids, await call, strict=True)
 
 
-async def _twice(command: Callable[[], Awaitable[R]]) -> R:
-    """Every script answers a repeated call alike, so a connection that is found dead may be tried once more."""
-    try:
-        return await command()
-    except ValkeyConnectionError:
-        await asyncio.sleep(RECONNECT_SECONDS)
-        return await command()
-
-
-def _retrieve(task: asyncio.Task[R]) -> None:
-    """A caller who was cancelled does not ask for the exception; without this the loop complains of it."""
-    if not task.cancelled():
-        task.exception()
+def _claimable(kind: Kind[Any] | str) -> Claimable:
+    if isinstance(kind, str):
+        return Claimable(kind, kind, 0, 0)
+    quota = kind.quota
+    return Claimable(kind.name, kind.channel, quota.limit if quota else 0, round(quota.window * 1000) if quota else 0)
 
 
 def _held(leases: Sequence[Lease]) -> list[Held]:
     return [Held(lease.job_id, lease.token) for lease in leases]
 
 
-def _bucket(kind: str, key: str) -> str:
-    """The name of a rate limit's list: a hash, so that no user id stands in a key's name."""
-    return hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=12).hexdigest()
+def _settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settlement:
+    if isinstance(outcome, Completed):
+        return Settlement(lease.job_id, lease.token)
+    if not isinstance(outcome, Retry):
+        return Settlement(lease.job_id, lease.token, "dead", 0, outcome.error, outcome.cause)
+    held = outcome.hold is not None
+    return Settlement(
+        lease.job_id, lease.token, "retry", round(outcome.delay * 1000), outcome.error, outcome.cause,
+        outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if held else None,
+        round((outcome.hold or 0) * 1000),
+    )  # fmt: skip

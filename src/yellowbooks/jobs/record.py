@@ -1,72 +1,179 @@
-"""A job as the queue stores it, read back."""
+"""A job as the queue stores it: written by the caller, changed by the scripts, read back here.
 
-from collections.abc import Iterator, Sequence
+A record is a head of fixed length that belongs to the scripts, then the body: fingerprint, nonce, lane, attempts,
+flags, kind, account, and the payload. Both layouts stand in `transitions/prelude.lua` too; a test compares them.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.job import Job, State
 
-_EVENT = msgspec.msgpack.Decoder(Event, strict=False)
-FIELDS = (
-    "kind",
-    "state",
-    "attempts",
-    "max_attempts",
-    "crashes",
-    "generation",
-    "created",
-    "started",
-    "ended",
-    "due",
-    "error",
-    "history",
-)
+VERSION = 1
+HEAD = struct.Struct(">BBBB16s6s6sIBBH6s6s")
+BODY = struct.Struct(">8s6sBBB")
+STATES = tuple(State)
+HOLD, EXCLUSIVE = 1, 2
+NO_TOKEN = bytes(16)
 
 
-def event_of(packed: bytes) -> Event:
-    """An event as the stream holds it."""
-    return _EVENT.decode(packed)
+class One(msgspec.Struct, array_like=True):
+    """One event in a group of them."""
+
+    job: str
+    attempt: int
+    max_attempts: int
+    more: dict[str, Any] | None = None
 
 
-def job_of(job_id: str, values: Sequence[bytes | None]) -> Job | None:
-    """The job in the values of `FIELDS`, or None where there is no record."""
-    field = dict(zip(FIELDS, values, strict=True))
-    if field["kind"] is None or field["state"] is None:
+class Group(msgspec.Struct, array_like=True):
+    """Events one after another, of one name, kind and state, as a stream's entry holds them."""
+
+    name: str
+    kind: str
+    state: str
+    events: list[One]
+
+
+class Line(msgspec.Struct, array_like=True):
+    """One event as a job's own story holds it."""
+
+    name: str
+    at: int
+    state: str
+    attempt: int
+    more: dict[str, Any] | None = None
+
+
+class Record(NamedTuple):
+    """What stands in a record. Times are milliseconds since 1970-01-01T00:00:00Z, `logical` by the logical clock."""
+
+    state: State
+    attempts: int
+    crashes: int
+    uncertain: int
+    committed: bool
+    generation: int
+    token: str
+    logical: int
+    created: int
+    started: int
+    at: int
+    fingerprint: bytes
+    lane: int
+    max_attempts: int
+    flags: int
+    kind: str
+    account: str
+    payload: bytes
+
+
+_GROUPS = msgspec.msgpack.Decoder(list[Group], strict=False)
+_LINE = msgspec.msgpack.Decoder(Line, strict=False)
+_number = int.from_bytes
+
+
+def body(
+    fingerprint: bytes, nonce: bytes, lane: int, most: int, flags: int, kind: bytes, account: bytes, payload: bytes
+) -> bytes:
+    """The caller's part of a record; `most` is how many attempts it has."""
+    fixed = BODY.pack(fingerprint, nonce, lane, most, flags)
+    return b"%b%c%b%c%b%b" % (fixed, len(kind), kind, len(account), account, payload)
+
+
+def parse(raw: bytes) -> Record | None:
+    """A record, or None where it is none that this version can read."""
+    if len(raw) < HEAD.size + BODY.size + 2 or raw[0] != VERSION or not 1 <= raw[1] <= len(STATES):
         return None
+    (_, state, attempts, committed, token, started, at, _, crashes, uncertain, generation, logical,
+     created) = HEAD.unpack_from(raw)  # fmt: skip
+    fingerprint, _, lane, most, flags = BODY.unpack_from(raw, HEAD.size)
+    kind_at = HEAD.size + BODY.size + 1
+    account_at = kind_at + raw[kind_at - 1] + 1
+    payload_at = account_at + raw[account_at - 1]
+    try:
+        kind, account = raw[kind_at : account_at - 1].decode(), raw[account_at:payload_at].decode()
+    except UnicodeDecodeError:
+        return None
+    return Record(
+        STATES[state - 1], attempts, crashes, uncertain, bool(committed), generation, token.decode("latin-1"),
+        _number(logical), _number(created), _number(started), _number(at), fingerprint, lane, most, flags,
+        kind, account, raw[payload_at:],
+    )  # fmt: skip
 
-    def number(name: str) -> int | None:
-        value = field[name]
-        return int(value) if value is not None else None
 
-    created = number("created") or 0
-    kind, most = field["kind"].decode(), number("max_attempts") or 0
-    history = tuple(_events(field["history"] or b""))
-    if not history or history[0].name != "admitted":
-        history = (
-            Event(job=job_id, name="admitted", at=created, kind=kind, state=State.ENQUEUED, max_attempts=most),
-            *history,
+def events_of(position: bytes, packed: bytes, worker: bytes) -> list[Event]:
+    """The events of one entry of the stream, which bears the position of its last one.
+
+    An entry that cannot be read is one event of the name `unreadable`: what follows it must not wait for it.
+    """
+    at, seq = (int(part) for part in position.split(b"-"))
+    try:
+        told = [(group, one) for group in _GROUPS.decode(packed) for one in group.events]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return [Event(job="", name="unreadable", at=at, kind="", state="", position=position.decode())]
+    first = seq - len(told) + 1
+    return [
+        Event(
+            job=one.job, name=group.name, at=at, kind=group.kind, state=group.state, attempt=one.attempt,
+            max_attempts=one.max_attempts, position=f"{at}-{first + n}",
+            **({"worker": worker.decode()} if group.name == "claimed" else one.more or {}),
         )
+        for n, (group, one) in enumerate(told)
+    ]  # fmt: skip
+
+
+def job_of(job_id: str, raw: bytes, story: bytes) -> Job | None:
+    """The job of a record and its story, or None where there is no record that can be read."""
+    record = parse(raw)
+    if record is None:
+        return None
+    history = tuple(_history(job_id, record, story))
+    failed = None
+    for event in history:
+        failed = event if event.error else None if event.name in ("requeued", "completed") else failed
+    ended = record.state in (State.COMPLETED, State.CANCELLED, State.DEAD)
     return Job(
         id=job_id,
-        kind=kind,
-        state=State(field["state"].decode()),
-        attempts=number("attempts") or 0,
-        max_attempts=most,
-        crashes=number("crashes") or 0,
-        generation=1 + (number("generation") or 0),
-        created=created,
-        started=number("started"),
-        ended=number("ended"),
-        due=number("due"),
-        error=field["error"].decode() if field["error"] else None,
+        kind=record.kind,
+        state=record.state,
+        attempts=record.attempts,
+        max_attempts=record.max_attempts,
+        crashes=record.crashes,
+        generation=1 + record.generation,
+        created=record.created,
+        started=record.started or None,
+        ended=record.at if ended else None,
+        due=history[-1].due if record.state in (State.SCHEDULED, State.RETRYING) else None,
+        error=failed.error if failed else None,
+        cause=failed.cause if failed else None,
         history=history,
     )
 
 
-def _events(history: bytes) -> Iterator[Event]:
-    """A history is events one after another, each a length of two bytes and its MessagePack."""
-    while history:
-        end = 2 + int.from_bytes(history[:2], "big")
-        yield _EVENT.decode(history[2:end])
-        history = history[end:]
+def _history(job_id: str, record: Record, story: bytes) -> Iterator[Event]:
+    lines = list(_lines(story))
+    if not lines or lines[0].name != "admitted":
+        lines.insert(0, Line("admitted", record.created, State.ENQUEUED, 0))
+    if record.state in (State.PROCESSING, State.COMPLETED):
+        worker = {"worker": record.token[:8]}
+        lines.append(Line("claimed", record.started, State.PROCESSING, record.attempts, worker))
+    if record.state is State.COMPLETED:
+        lines.append(Line("completed", record.at, State.COMPLETED, record.attempts))
+    for line in sorted(lines, key=lambda line: (line.at, line.name == "noted")):  # a claim is written after its notes
+        yield Event(
+            job=job_id, name=line.name, at=line.at, kind=record.kind, state=line.state, attempt=line.attempt,
+            max_attempts=record.max_attempts, **(line.more or {}),
+        )  # fmt: skip
+
+
+def _lines(story: bytes) -> Iterator[Line]:
+    """A story is lines one after another, each a length of two bytes and its MessagePack."""
+    while story:
+        end = 2 + int.from_bytes(story[:2], "big")
+        yield _LINE.decode(story[2:end])
+        story = story[end:]

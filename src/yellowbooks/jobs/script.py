@@ -12,6 +12,7 @@ from valkey.exceptions import NoScriptError
 
 _FOLDER = files("yellowbooks.jobs") / "transitions"
 _PRELUDE = (_FOLDER / "prelude.lua").read_text("utf-8")
+_pack = msgspec.msgpack.Encoder().encode
 
 A = TypeVar("A")
 
@@ -40,8 +41,8 @@ class Script(Generic[A]):
             for key, words in re.findall(r"^-- (args|item|gives|emits):(.*)$", body, re.MULTILINE)
         }
         self._check(args, item.__struct_fields__ if item else ())
-        self._text = f"{flags}\n{_PRELUDE}\n{body}"
-        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        self.text = f"{flags}\n{_PRELUDE}\n{body}"
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
         self._decoder = msgspec.msgpack.Decoder(answer, strict=False)
 
     def _check(self, args: tuple[str, ...], item: tuple[str, ...]) -> None:
@@ -56,18 +57,18 @@ class Script(Generic[A]):
     async def __call__(
         self, client: Valkey, tag: str, payloads: Sequence[bytes] = (), **args: Any
     ) -> tuple[A, Sequence[bytes]]:
-        """Run the transition as one call; gives its answer and the payloads that came with it.
+        """Run the transition as one call; gives its answer and what came beside it.
 
-        Payloads travel beside the packed arguments, as the server's MessagePack has no binary type.
+        Bytes travel beside the packed arguments, as the server's MessagePack has no binary type.
         Raises the client's own errors.
         """
         if args.keys() != self._args:
             raise TypeError(f"{self.name} takes {sorted(self._args)}, not {sorted(args)}")
-        packed = msgspec.msgpack.encode(args)
+        packed = _pack(args)
         try:
-            reply = await _send(client, "EVALSHA", self._sha, 1, tag, packed, *payloads)
+            reply = await _send(client, "EVALSHA", self.sha, 1, tag, packed, *payloads)
         except NoScriptError:
-            reply = await _send(client, "EVAL", self._text, 1, tag, packed, *payloads)
+            reply = await _send(client, "EVAL", self.text, 1, tag, packed, *payloads)
         answer, *others = reply if isinstance(reply, list) else (reply,)
         return self._decoder.decode(answer), others
 

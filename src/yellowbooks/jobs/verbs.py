@@ -8,50 +8,39 @@ from yellowbooks.jobs.job import State
 from yellowbooks.jobs.script import Script
 
 
-class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """What `admit` takes of one job; its payload travels beside it. `delay` and `window` are milliseconds."""
+class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `admit` takes of one job; its body travels beside it. `delay` and the windows are milliseconds."""
 
     id: str
-    kind: str
-    fingerprint: str
-    nonce: str
-    delay: int
-    max_attempts: int
-    doubt: str
-    bucket: str | None
-    limit: int
-    window: int
+    limit: int = 0
+    window: int = 0
+    delay: int | None = None
+    unique: str | None = None
+    unique_window: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True):
     """What became of a request to take a job in.
 
     `seen`: the id came before; `state` is where that job stands (None: it left the queue, ask the log) and `same`
-    says whether it was the same request. `limited`: `wait` milliseconds until there is room. `full`: too many wait.
+    says whether it was the same request; `first` names another job that holds the unique window.
+    `limited`: `wait` milliseconds until there is room. `full`: too many wait.
     """
 
     word: Literal["admitted", "seen", "limited", "full"]
     state: State | None = None
     same: bool = False
     wait: float = 0.0
+    first: str | None = None
 
 
-class Leased(msgspec.Struct, frozen=True):
-    """One job that `claim` gave; its payload comes beside it."""
+class Claimable(msgspec.Struct, frozen=True):
+    """A kind that a worker takes: `limit` jobs in `window` ms may leave through its channel (0: any number)."""
 
-    id: str
-    kind: str
-    token: str
-    attempt: int
-    created: int
-    uncertain: int
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """What `claim` gave, and the milliseconds until the next job is due (-1: none is)."""
-
-    jobs: list[Leased]
-    wait: float
+    name: str
+    channel: str
+    limit: int
+    window: int
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -61,33 +50,70 @@ class Held(msgspec.Struct, frozen=True):
     token: str
 
 
-class Named(msgspec.Struct, frozen=True):
+class Named(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job by its id."""
 
     id: str
 
 
-class Settlement(msgspec.Struct, frozen=True):
-    """How one attempt ended; `delay` is milliseconds."""
+class Requeue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A dead job to run again, after `delay` ms; `by` says who wants it."""
+
+    id: str
+    delay: int | None = None
+    by: str | None = None
+
+
+class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A dead job that gets another payload."""
+
+    id: str
+    by: str | None = None
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a running attempt says of itself; `progress` is a share of 1."""
 
     id: str
     token: str
-    outcome: str
-    delay: int
-    error: str
-    uncertain: bool
+    text: str | None = None
+    progress: float | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one attempt ended; None is completed. `delay` and `probe` are milliseconds.
+
+    `hold` names the channel that the attempt found unusable.
+    """
+
+    id: str
+    token: str
+    outcome: str | None = None
+    delay: int = 0
+    error: str = ""
+    cause: str = ""
+    uncertain: bool = False
+    spent: bool = False
+    hold: str | None = None
+    probe: int = 0
 
 
 VERBS: dict[str, Script[Any]] = {
     "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=Admission),
-    "claim": Script("claim", Claimed, args=("worker", "claim", "kinds", "room", "lease")),
-    "renew": Script("renew", list[str], args=("items", "lease"), item=Held),
+    "claim": Script("claim", tuple[float, int], args=("worker", "claim", "kinds", "room", "lease")),
+    "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about"), item=Held),
+    "leave": Script("leave", str, args=("worker",)),
     "commit": Script("commit", list[str], args=("items", "lease"), item=Held),
-    "settle": Script("settle", list[str], args=("items",), item=Settlement),
+    "settle": Script("settle", list[str], args=("items", "channels", "pace"), item=Settlement),
     "release": Script("release", list[str], args=("items",), item=Held),
-    "requeue": Script("requeue", list[str], args=("items",), item=Named),
+    "note": Script("note", list[str], args=("items",), item=Note),
+    "requeue": Script("requeue", list[str], args=("items",), item=Requeue),
+    "edit": Script("edit", list[str], args=("items",), item=Edit),
     "cancel": Script("cancel", list[str], args=("items",), item=Named),
     "discard": Script("discard", list[str], args=("items",), item=Named),
-    "lead": Script("lead", str, args=("seat", "milliseconds")),
-    "recorded": Script("recorded", int, args=("position", "retention")),
+    "hold": Script("hold", str, args=("channel", "by", "reason")),
+    "unhold": Script("unhold", str, args=("channel", "pace", "kinds")),
+    "lock": Script("lock", int, args=("name", "holder", "milliseconds")),
+    "unlock": Script("unlock", str, args=("name", "holder")),
+    "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }

@@ -1,18 +1,25 @@
-"""The worker: claim, run, decide, settle; and the graceful stop."""
+"""The worker: claim, run, settle; and the graceful stop."""
 
 import asyncio
+import math
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from yellowbooks.jobs.attempt import Runner
 from yellowbooks.jobs.heartbeat import Heartbeat
-from yellowbooks.jobs.kind import Kind, Unreadable
+from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease, LeaseLost
-from yellowbooks.jobs.outcome import Dead, Outcome, decide, describe
-from yellowbooks.jobs.queue import Queue, QueueUnavailable
+from yellowbooks.jobs.link import QueueUnavailable
+from yellowbooks.jobs.outcome import COMPLETED, Outcome
+from yellowbooks.jobs.queue import Queue
+from yellowbooks.jobs.settler import Done, Settler
 
 IDLE_SECONDS = 1.0  # an idle worker asks this often: the logical clock ticks and expired leases are reaped
 RECONNECT_SECONDS = (0.1, 2.0)  # the first and the longest wait while the queue is away
+STALLED_SECONDS = 30.0
 
 Tell = Callable[..., None]
 """The one hook by which a worker speaks: `tell(word, job=…, kind=…, …)`; see `observe`."""
@@ -29,14 +36,22 @@ class Worker:
         self, open_queue: Callable[[], Queue], kinds: Sequence[Kind[Any]], *, concurrency: int, grace: float, tell: Tell
     ) -> None:
         self._queue = open_queue()
-        self._heartbeat = Heartbeat(open_queue, self._lost, tell)
-        self._kinds = {kind.name: kind for kind in kinds}
+        self.id = self._queue.id
+        self._kinds = tuple(kinds)
+        self._names = tuple(kind.name for kind in kinds)
+        self._heartbeat = Heartbeat(
+            open_queue, self._ended, tell, worker=self.id, kinds=self._names,
+            about=f"{socket.gethostname()}:{os.getpid()}",
+        )  # fmt: skip
+        self._runners = {kind.name: Runner(kind) for kind in kinds}
+        self._settler = Settler(lambda some: self._queue.settle_many(some, self._kinds), self._said)
         self._concurrency = concurrency
         self._grace = grace
         self._tell = tell
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._away = 0.0
+        self._asked = time.monotonic()
 
     async def run(self, stop: asyncio.Event, at_once: asyncio.Event) -> None:
         """Work until `stop`; then finish what runs, or give it back, within the grace, or when `at_once` is set."""
@@ -49,96 +64,96 @@ class Worker:
             self._heartbeat.stop()
             await self._queue.close()
 
+    def stalled(self) -> str | None:
+        """Why this worker takes nothing though it should, or None while all is well.
+
+        Well means: the queue answered a claim lately, or every slot is taken by a running job.
+        """
+        silent = time.monotonic() - self._asked
+        if silent < STALLED_SECONDS or len(self._running) >= self._concurrency:
+            return None
+        return f"no claim was answered for {silent:.0f} s; see whether Valkey is up and the event loop is free"
+
     async def _turn(self, stop: asyncio.Event) -> None:
         room = self._concurrency - len(self._running)
         if room <= 0:
-            await _first(stop.wait(), self._slot())
+            self._changed.clear()
+            await _first(stop.wait(), self._changed.wait())
             return
         try:
-            leases, due = await self._queue.claim(tuple(self._kinds), room)
+            leases, due = await self._queue.claim(self._kinds, room)
+            self._asked = time.monotonic()
             if stop.is_set():
                 await self._queue.release(leases)
             elif leases:
                 self._begin(leases)
             else:
-                await _first(stop.wait(), self._queue.wait(tuple(self._kinds), _until(due)))
+                await _first(stop.wait(), self._queue.wait(self._names, _until(due)))
             self._back()
         except QueueUnavailable as error:
             await self._wait_for_queue(error, stop)
 
-    async def _slot(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
     def _begin(self, leases: list[Lease]) -> None:
+        moment = time.monotonic()
+        self._heartbeat.hold((lease, moment + self._limit(lease)) for lease in leases)
+        create = asyncio.get_running_loop().create_task
         for lease in leases:
-            self._heartbeat.hold(lease)
-            task = asyncio.create_task(self._execute(lease))
-            self._running[lease.token] = task
-            task.add_done_callback(lambda _task, token=lease.token: self._end(token))  # type: ignore[misc]  # bound early
+            self._running[lease.token] = create(self._execute(lease))
 
-    def _end(self, token: str) -> None:
-        self._heartbeat.drop(token)
-        self._running.pop(token, None)
-        self._changed.set()
-
-    def _lost(self, token: str) -> None:
-        task = self._running.get(token)
-        if task:
-            self._tell("lost", token=token)
-            task.cancel()
+    def _limit(self, lease: Lease) -> float:
+        limit = self._runners[lease.kind].kind.time_limit
+        return math.inf if limit is None else limit + self._queue.lease / 3
 
     async def _execute(self, lease: Lease) -> None:
         began = time.monotonic()
         try:
-            outcome = await self._attempt(lease)
+            outcome = await self._runners[lease.kind](lease)
         except LeaseLost:
             self._tell("lost", job=lease.job_id, kind=lease.kind, attempt=lease.attempt)
-            return
-        seconds = time.monotonic() - began
-        answer = await self._settle(lease, outcome)
-        word = type(outcome).__name__.lower() if answer != "stale" else "lost"
-        self._tell(
-            word,
-            job=lease.job_id,
-            kind=lease.kind,
-            attempt=lease.attempt,
-            seconds=round(seconds, 4),
-            error=getattr(outcome, "error", None),
-            delay=getattr(outcome, "delay", None),
-        )
-
-    async def _attempt(self, lease: Lease) -> Outcome:
-        kind = self._kinds[lease.kind]
-        error: Exception | None = None
-        try:
-            await kind.handler(lease, kind.decode(lease.payload))
-        except LeaseLost:
+            self._gone([lease.token])
+        except asyncio.CancelledError:
+            self._gone([lease.token])
             raise
-        except Unreadable as unreadable:
-            return Dead(describe(unreadable))
-        except Exception as failure:  # whatever a handler raises is its answer
-            error = failure
-        return decide(error, lease.attempt, lease.job_id, kind.backoff, kind.doubt, lease.uncertain)
+        else:
+            self._settler.add(lease, outcome, time.monotonic() - began)
 
-    async def _settle(self, lease: Lease, outcome: Outcome) -> str:
-        """What was done must be said, however long the queue is away: unsaid, it would be done again."""
-        pause = RECONNECT_SECONDS[0]
-        while True:
-            try:
-                return await self._queue.settle(lease, outcome)
-            except QueueUnavailable:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, RECONNECT_SECONDS[1])
+    def _ended(self, token: str, why: str) -> None:
+        task = self._running.get(token)
+        if task:
+            self._tell("lost", token=token, why=why)
+            task.cancel()
+
+    def _gone(self, tokens: list[str]) -> None:
+        self._heartbeat.drop(tokens)
+        for token in tokens:
+            self._running.pop(token, None)
+        self._changed.set()
+
+    def _said(self, done: list[Done], answers: list[str]) -> None:
+        self._gone([lease.token for lease, _, _ in done])
+        for (lease, outcome, seconds), answer in zip(done, answers, strict=True):
+            word = _word(outcome) if answer != "stale" else "lost"
+            self._tell(
+                word,
+                job=lease.job_id,
+                kind=lease.kind,
+                attempt=lease.attempt,
+                seconds=round(seconds, 4),
+                error=getattr(outcome, "error", None),
+                delay=getattr(outcome, "delay", None),
+            )
 
     async def _finish(self, at_once: asyncio.Event) -> None:
         if self._running:
             everything = asyncio.gather(*self._running.values(), return_exceptions=True)
             await _first(at_once.wait(), _within(self._grace, everything))
-        leases = self._heartbeat.held()
-        for task in list(self._running.values()):
+        tasks = [task for task in self._running.values() if not task.done()]
+        unfinished = {token for token, task in self._running.items() if not task.done()}
+        leases = [lease for lease in self._heartbeat.held() if lease.token in unfinished]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._settler.finish()
         try:
             await self._queue.release(leases)  # one that was committed stays leased, to be found in doubt
         except QueueUnavailable as error:
@@ -154,6 +169,10 @@ class Worker:
         if self._away:
             self._tell("queue_back")
         self._away = 0.0
+
+
+def _word(outcome: Outcome) -> str:
+    return "completed" if outcome is COMPLETED else type(outcome).__name__.lower()
 
 
 def _until(due: float) -> float:

@@ -1,72 +1,102 @@
 #!lua
 -- admit: take a job in once; a duplicate is told what became of the first and costs its user nothing.
 -- args: items backlog
--- item: id kind fingerprint nonce delay max_attempts doubt bucket limit window
--- payloads: one an item
+-- item: id delay limit window unique unique_window
+-- payloads: the body of each record
 -- gives: admitted | seen | limited | full
 -- emits: admitted
 local WINDOW = 7 * 24 * 3600 * 1000
 local DRAWER = WINDOW / 2
-local logical = logical_clock()
-local drawer = math.floor(logical / DRAWER)
+local ACCOUNT = 3600 * 1000
 
--- Records of seen ids lie in drawers of half a window; a whole drawer is thrown away when it is too old.
-local function first_request(id)
-  for n = drawer, drawer - 2, -1 do
-    local seen = redis.call('HGET', tag .. ':seen:' .. n, id)
+-- Ids of jobs that left lie in drawers of half a window; a whole drawer is thrown away when it is too old.
+local drawers = {}
+for n = math.floor(logical / DRAWER), math.floor(logical / DRAWER) - 2, -1 do
+  local key = tag .. ':seen:' .. n
+  if call('EXISTS', key) == 1 then drawers[#drawers + 1] = key end
+end
+
+-- The fingerprint, nonce and state of the job that had this id first.
+local function first_request(id, key)
+  local raw = try('GETRANGE', key, 0, LONGEST)
+  if raw ~= '' then
+    local job = parse(id, raw)
+    if not job then return '', '', nil end
+    return job.fingerprint, job.nonce, job.state
+  end
+  for _, key in ipairs(drawers) do
+    local seen = call('HGET', key, id)
     if seen then
-      local fingerprint, at, nonce = string.match(seen, '^(%x+) (%d+) (%S+)$')
-      if logical - tonumber(at) < WINDOW then return fingerprint, nonce end
+      local fingerprint, admitted = unpack_struct('>c8I6', seen)
+      if logical - admitted < WINDOW then return fingerprint, '', nil end
     end
   end
-  local payload = redis.call('HGET', job_key(id), 'payload')
-  if payload then return string.sub(redis.sha1hex(payload), 1, 16) end
-  return redis.call('EXISTS', job_key(id)) == 1 and 'unknown' or nil
 end
 
--- Milliseconds until the window has room. A time that lies ahead was written before the clock was set back.
-local function rate_wait(item)
-  if not item.bucket then return 0 end
-  local oldest = tonumber(redis.call('LINDEX', tag .. ':rate:' .. item.bucket, -item.limit) or nil)
-  if not oldest or oldest > now then return 0 end
-  return math.max(0, oldest + item.window - now)
-end
-
-local function charge(item)
-  if not item.bucket then return end
-  local key = tag .. ':rate:' .. item.bucket
-  redis.call('RPUSH', key, now)
-  redis.call('LTRIM', key, -item.limit, -1)
-  redis.call('PEXPIRE', key, item.window)
-end
-
-local function write(item, payload)
-  local job = {id = item.id, kind = item.kind, attempts = 0, max_attempts = item.max_attempts}
-  local fields = {kind = item.kind, payload = payload, created = now, max_attempts = item.max_attempts,
-    doubt = item.doubt}
-  redis.call('HSET', tag .. ':seen:' .. drawer, item.id, item.fingerprint .. ' ' .. logical .. ' ' .. item.nonce)
-  charge(item)
-  if item.delay > 0 then
-    fields.due = now + item.delay
-    redis.call('ZADD', due_key, micros + item.delay * 1000, item.id)
-    record(job, 'admitted', 'scheduled', fields, {due = fields.due})
-  else
-    enqueue(job, place())
-    record(job, 'admitted', 'enqueued', fields)
-    wake(item.kind)
+-- The account: the round after the user's last job and its lane, then the times (ms) of his newest admissions. Gives
+-- the milliseconds until there is room, or charges him. Times ahead were written before the clock was set back.
+local function charge(account, item, lane)
+  local key = tag .. ':user:' .. account
+  local stored = try('GET', key)
+  local times, limit = '', item.limit or 0
+  if type(stored) == 'string' and #stored >= 7 then
+    local round, last_lane = unpack_struct('>I6B', stored)
+    if last_lane == lane and round > item.round then item.round = round end
+    local first = #stored - limit * 6 + 1
+    if limit > 0 and first > 7 then
+      local oldest = unpack_struct('>I6', stored, first)
+      if oldest <= now and oldest + item.window > now then return oldest + item.window - now end
+      first = first + 6
+    end
+    times = limit > 0 and sub(stored, math.max(first, 8)) or ''
   end
+  if limit > 0 then times = times .. pack('>I6', now) end
+  call('SET', key, pack('>I6B', item.round + 1, lane) .. times, 'PX', math.max(item.window or 0, ACCOUNT))
+  return 0
 end
 
+local function holder(item)
+  local stored = try('GET', tag .. ':unique:' .. item.unique)
+  if type(stored) ~= 'string' or #stored < 7 then return nil end
+  return logical - unpack_struct('>I6', stored) < item.unique_window and sub(stored, 7) or nil
+end
+
+-- The head of every job of this call, but for the last event's position.
+local function fresh(state, position)
+  return pack(HEAD, VERSION, NUMBERS[state], 0, 0, NONE, 0, at, position, 0, 0, 0, logical, at)
+end
+
+local function place(item, line, most)
+  if item.delay then
+    local more = {due = now + item.delay}
+    call('ZADD', due_key, micros + item.delay * 1000, item.id)
+    local position = tell('admitted', line.kind, 'scheduled', item.id, 0, most, more)
+    remember(item, 'admitted', at, 'scheduled', 0, more)
+    return fresh('scheduled', position)
+  end
+  enqueue(line, item.id, item.round)
+  return fresh('enqueued', tell('admitted', line.kind, 'enqueued', item.id, 0, most))
+end
+
+local ADMITTED = {word = 'admitted'}
 return each(function(item, i)
-  local fingerprint, nonce = first_request(item.id)
-  if fingerprint and nonce ~= item.nonce then
-    local state = redis.call('HGET', job_key(item.id), 'state') or nil
-    return {word = 'seen', state = state, same = fingerprint == item.fingerprint}
+  local key, body = job_prefix .. item.id, ARGV[i + 1]
+  local fingerprint, nonce, lane, most, _, kind, account = unpack_struct(BODY, body)
+  local first, first_nonce, state = first_request(item.id, key)
+  if first and first_nonce ~= nonce then return {word = 'seen', state = state, same = first == fingerprint} end
+  if first then return ADMITTED end
+  local other = item.unique and holder(item)
+  if other then return {word = 'seen', state = (load(other) or {}).state, first = other} end
+  if waiting(kind) >= args.backlog then return {word = 'full'} end
+  local line = line_of(kind, lane)
+  item.round = line.round
+  if account ~= '' then
+    local wait = charge(account, item, lane)
+    if wait > 0 then return {word = 'limited', wait = wait} end
   end
-  if fingerprint then return {word = 'admitted'} end
-  if redis.call('ZCARD', enqueued_key(item.kind)) >= args.backlog then return {word = 'full'} end
-  local wait = rate_wait(item)
-  if wait > 0 then return {word = 'limited', wait = wait} end
-  write(item, ARGV[i + 1])
-  return {word = 'admitted'}
+  if item.unique then
+    call('SET', tag .. ':unique:' .. item.unique, pack('>I6', logical) .. item.id, 'PX', item.unique_window * 2 + 60000)
+  end
+  call('SET', key, place(item, line, most) .. body)
+  return ADMITTED
 end)

@@ -1,20 +1,24 @@
 #!lua flags=allow-oom
--- cancel: end a job that waits; one that runs or has ended stays as it is.
+-- cancel: end a job that waits or runs. Whoever runs it has lost his lease: he can commit nothing, and is told at the
+-- next renewal. One that has committed goes on. An id that stays in a line is passed over when its turn comes.
 -- args: items
 -- item: id
--- gives: cancelled | processing | ended | unknown
+-- gives: cancelled | committed | ended | unknown
 -- emits: cancelled
 return each(function(item)
   local job = load(item.id)
   if not job then return 'unknown' end
-  if job.state == 'processing' then return 'processing' end
-  if job.state == 'enqueued' then
-    redis.call('ZREM', enqueued_key(job.kind), item.id)
+  if job.state == 'processing' then
+    if job.committed then return 'committed' end
+    leave(item.id)
+    vacate(job)
   elseif job.state == 'scheduled' or job.state == 'retrying' then
-    redis.call('ZREM', due_key, item.id)
-  else
+    call('ZREM', due_key, item.id)
+  elseif job.state ~= 'enqueued' then
     return 'ended'
   end
-  end_job(job, 'cancelled', 'cancelled', {})
+  move(job, 'cancelled', 'cancelled')
+  job.token = NONE
+  end_job(job)
   return 'cancelled'
 end)

@@ -4,10 +4,11 @@
 -- item: id token
 -- gives: committed | lost
 -- emits:
-local logical = logical_clock()
 return each(function(item)
-  if not holds(load(item.id), item.token) then return 'lost' end
-  redis.call('ZADD', leases_key, 'XX', logical + args.lease, item.id)
-  redis.call('HSET', job_key(item.id), 'committed', item.token)
+  local job = load(item.id)
+  if not holds(job, item.token) then return 'lost' end
+  call('ZADD', leases_key, 'XX', logical + args.lease, item.id)
+  job.committed = true
+  save(job)
   return 'committed'
 end)

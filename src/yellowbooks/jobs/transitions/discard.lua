@@ -8,7 +8,8 @@ return each(function(item)
   local job = load(item.id)
   if not job then return 'unknown' end
   if job.state ~= 'dead' then return 'not_dead' end
-  redis.call('ZREM', dead_key, item.id)
-  end_job(job, 'discarded', 'cancelled', {})
+  call('ZREM', dead_key, item.id)
+  move(job, 'cancelled', 'discarded')
+  end_job(job)
   return 'discarded'
 end)

@@ -1,128 +1,281 @@
--- prelude: what every transition shares: the key map, the clock, the fence and the event.
+-- prelude: what every transition shares: the key map, the clock, the record, the fence, the lines and the events.
 --
--- Every key begins with one tag, {yb:<queue>}, so that all of them live on one node of a cluster:
---   <tag>:job:<id>         hash    the record of a job
---   <tag>:enqueued:<kind>  zset    ids that may run now, by place: first in, first out
+-- Every key begins with one tag, {yb:<queue>:<n>}, so that all of them live on one node of a cluster:
+--   <tag>:job:<id>         string  the record of a job: a head of fixed length, then what the caller sent
+--   <tag>:story:<id>       string  what happened to it beyond admitted, claimed, completed
+--   <tag>:enqueued:<kind>:<lane>:<round>  list  ids that may run now, in turn; see `enqueue`
+--   <tag>:lines            hash    <kind>:<lane> -> the round being served, the last round, how many wait
 --   <tag>:wake:<kind>      list    at most one token; an idle worker blocks on it
 --   <tag>:due              zset    ids of scheduled and retrying jobs, by the time they may run (us)
 --   <tag>:leases           zset    ids of processing jobs, by the end of the lease (logical ms)
---   <tag>:dead             zset    ids of dead jobs, by place
---   <tag>:ended            zset    ids of completed and cancelled jobs, by place
---   <tag>:seen:<drawer>    hash    id -> fingerprint, logical time and nonce of the request that brought it
---   <tag>:rate:<bucket>    list    times (ms) of the newest admissions under one rate limit
+--   <tag>:dead             zset    ids of dead jobs, by the position of their last event
+--   <tag>:ended            list    ids of completed and cancelled jobs, in the order in which they ended
+--   <tag>:quarantine       hash    id -> why its record cannot be read
+--   <tag>:seen:<drawer>    hash    id -> fingerprint and logical time of a job that left the queue
+--   <tag>:user:<key>    string  of one user of one kind: the round after his last job, and his newest admissions
+--   <tag>:unique:<key>     string  which job holds a unique window, since when (logical ms)
+--   <tag>:running          hash    exclusive key -> id of the job that runs; <tag>:behind:<key>  list  those after it
+--   <tag>:gates            hash    channel -> who holds it and why, or at what pace it leaves
+--   <tag>:bucket:<name>    string  a token bucket: tokens left, when (ms)
 --   <tag>:claim:<worker>   string  the worker's last claim, so that a lost reply can be given again
---   <tag>:events           stream  one entry a transition, until the job log has it
---   <tag>:seat             string  which recorder writes the job log
---   <tag>:clock            hash    the wall clock last seen and the logical clock (ms)
+--   <tag>:workers          hash    worker -> the kinds that it knows, when it was last heard of
+--   <tag>:locks            hash    name -> holder, fencing token, end (logical ms)
+--   <tag>:events           stream  one entry a call, with all its events, until the job log has it
+--   <tag>:clock            string  the wall clock last seen, the logical clock, the position of the last event
 local tag = KEYS[1]
 local args = cmsgpack.unpack(ARGV[1])
+local call, try = redis.call, redis.pcall
+local pack, unpack_struct = struct.pack, struct.unpack
+local byte, char, sub = string.byte, string.char, string.sub
 
-local due_key, leases_key, dead_key = tag .. ':due', tag .. ':leases', tag .. ':dead'
-local ended_key, events_key, clock_key = tag .. ':ended', tag .. ':events', tag .. ':clock'
+local due_key, leases_key, dead_key, ended_key = tag .. ':due', tag .. ':leases', tag .. ':dead', tag .. ':ended'
+local events_key, clock_key, gates_key = tag .. ':events', tag .. ':clock', tag .. ':gates'
+local job_prefix, story_prefix = tag .. ':job:', tag .. ':story:'
 
-local function job_key(id) return tag .. ':job:' .. id end
-local function enqueued_key(kind) return tag .. ':enqueued:' .. kind end
-
-local time = redis.call('TIME')
-local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local time = call('TIME')
+local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 
--- A place is a score that no other job of this call has and that grows with time: an order of arrival.
-local places = 0
-local function place()
-  places = places + 1
-  return micros + places
-end
-
 -- The logical clock (ms) takes at most 3 s a step and never goes back, so that neither a jump of the wall clock
--- nor an outage lets a living worker's lease or a record of a seen id expire.
-local STEP = 3000
-local function logical_clock()
-  local last = redis.call('HMGET', clock_key, 'wall', 'logical')
-  local logical = tonumber(last[2]) or 0
-  local step = now - (tonumber(last[1]) or now)
-  logical = logical + math.max(0, math.min(step, STEP))
-  redis.call('HSET', clock_key, 'wall', now, 'logical', logical)
-  return logical
+-- nor an outage lets a living worker's lease or a record of a seen id expire. Event positions never go back either.
+local STEP, CLOCK = 3000, '>I6I6I6I4'
+local logical, at, seq = now, now, 0
+do
+  local last = try('GET', clock_key)
+  if type(last) == 'string' and #last == 22 then
+    local wall, before
+    wall, before, at, seq = unpack_struct(CLOCK, last)
+    logical = before + math.max(0, math.min(now - wall, STEP))
+    if now > at then at, seq = now, 0 end
+  end
 end
 
-local FIELDS = {'kind', 'state', 'token', 'attempts', 'max_attempts', 'crashes', 'uncertain', 'doubt',
-  'committed', 'settled', 'created', 'generation', 'history'}
-local COUNTS = {attempts = true, max_attempts = true, crashes = true, uncertain = true, created = true,
-  generation = true}
+-- The record. Its head changes and belongs to these scripts; the rest is the caller's, see `record.py`.
+-- record: version state attempts committed token started at seq crashes uncertain generation logical created
+-- body: fingerprint nonce lane max_attempts flags kind account
+local HEAD, BODY, VERSION = '>BBBBc16I6I6I4BBI2I6I6', '>c8c6BBBBc0Bc0', 1
+local FRONT, FRONT_SIZE, HEAD_SIZE = '>BBBBc16I6I6I4', 36, 52
+local MAX_AT, FLAGS_AT, KIND_AT = HEAD_SIZE + 16, HEAD_SIZE + 17, HEAD_SIZE + 18
+local LONGEST = 320
+local NONE = string.rep('\0', 16)
+local STATES = {'scheduled', 'enqueued', 'processing', 'retrying', 'completed', 'dead', 'cancelled'}
+local NUMBERS = {}
+for number, state in ipairs(STATES) do NUMBERS[state] = number end
+local HOLD, EXCLUSIVE = 1, 2
 
--- The record of a job, or nil where there is none.
-local function load(id)
-  local values = redis.call('HMGET', job_key(id), unpack(FIELDS))
-  if not values[1] or not values[2] then return nil end
-  local job = {id = id}
-  for i, field in ipairs(FIELDS) do
-    local value = values[i] or nil
-    job[field] = COUNTS[field] and (tonumber(value) or 0) or value
-  end
+-- The job in a record, or nil where it is none that this version can read. `raw` may end within the payload.
+local function parse(id, raw)
+  if type(raw) ~= 'string' or #raw <= KIND_AT or byte(raw) ~= VERSION then return nil end
+  local fits, fingerprint, nonce, lane, most, flags, kind, account, ends = pcall(unpack_struct, BODY, raw, HEAD_SIZE + 1)
+  if not fits or not STATES[byte(raw, 2)] then return nil end
+  local job = {id = id, raw = raw, fingerprint = fingerprint, nonce = nonce, lane = lane, max_attempts = most,
+    hold = flags % 2 >= HOLD, exclusive = flags % 4 >= EXCLUSIVE, kind = kind, account = account, ends = ends}
+  local _, state, committed
+  _, state, job.attempts, committed, job.token, job.started, job.at, job.seq, job.crashes, job.uncertain,
+    job.generation, job.logical, job.created = unpack_struct(HEAD, raw)
+  job.state, job.committed = STATES[state], committed == 1
   return job
 end
 
--- The fence: only the holder of the token may go on with a job.
+local function load(id)
+  return parse(id, try('GETRANGE', job_prefix .. id, 0, LONGEST))
+end
+
+local function head(job)
+  return pack(HEAD, VERSION, NUMBERS[job.state], job.attempts, job.committed and 1 or 0, job.token, job.started,
+    job.at, job.seq, job.crashes, job.uncertain, job.generation, job.logical, job.created)
+end
+
+-- The fence: only the holder of the token may go on with a job. Whoever settled it leaves his token there, so that he
+-- is told so where he asks again.
 local function holds(job, token)
   return job and job.state == 'processing' and job.token == token
 end
 
--- Every transition ends here: the new state and fields, the history and the event are written as one.
--- An ordinary admission is not in the history, as a waiting job should be small; `created` tells it.
-local HISTORY = 16384
-local function record(job, name, state, fields, seen)
-  local event = {job = job.id, name = name, at = now, kind = job.kind, state = state, attempt = job.attempts,
-    max_attempts = job.max_attempts}
-  for key, value in pairs(seen or {}) do event[key] = value end
-  local packed = cmsgpack.pack(event)
-  local history = job.history or ''
-  local write = {'state', state, 'attempts', job.attempts}
-  if state .. name ~= 'enqueuedadmitted' and #history + #packed <= HISTORY then
-    job.history = history .. struct.pack('>I2', #packed) .. packed
-    write[#write + 1] = 'history'
-    write[#write + 1] = job.history
+-- Events wait here, packed, until `finish` writes them as one entry: groups of name, kind, state, and for each event
+-- job, attempt, max_attempts and what else there is. Counts stay below 128, so that each is one byte of MessagePack.
+local groups, group = {}, {}
+local function tell(name, kind, state, id, attempt, most, more)
+  if group.name ~= name or group.kind ~= kind or group.state ~= state then
+    group = {name = name, kind = kind, state = state}
+    groups[#groups + 1] = group
   end
-  for key, value in pairs(fields) do
-    write[#write + 1] = key
-    write[#write + 1] = value
+  seq = seq + 1
+  local length = #id < 32 and char(160 + #id) or char(217, #id)
+  if more then
+    group[#group + 1] = '\148' .. length .. id .. char(attempt, most) .. cmsgpack.pack(more)
+  else
+    group[#group + 1] = '\147' .. length .. id .. char(attempt, most)
+  end
+  return seq
+end
+
+local function pack_events()
+  for i, one in ipairs(groups) do
+    groups[i] = '\148' .. cmsgpack.pack(one.name, one.kind, one.state) .. pack('>BI2', 220, #one) .. table.concat(one)
+  end
+  return pack('>BI2', 220, #groups) .. table.concat(groups)
+end
+
+-- A job's own history. The ordinary way (admitted, claimed, completed) stands in the record and costs nothing here.
+local STORY = 16384
+local function remember(job, name, when, state, attempt, more)
+  local key = story_prefix .. job.id
+  local line = cmsgpack.pack({name, when, state, attempt, more})
+  if call('STRLEN', key) + #line <= STORY then call('APPEND', key, pack('>I2', #line) .. line) end
+end
+
+-- Every transition but the ordinary ones ends here.
+local function move(job, state, name, more)
+  if more and not next(more) then more = nil end
+  if job.state == 'processing' then
+    remember(job, 'claimed', job.started, 'processing', job.attempt or job.attempts, {worker = sub(job.token, 1, 8)})
   end
   job.state = state
-  local position = redis.call('XADD', events_key, '*', 'e', packed)
-  redis.call('HSET', job_key(job.id), unpack(write))
-  return position
+  job.at, job.seq = at, tell(name, job.kind, state, job.id, job.attempts, job.max_attempts, more)
+  remember(job, name, at, state, job.attempts, more)
 end
 
--- Wake one idle worker of the kind; it wakes the next one where it leaves work behind.
-local function wake(kind)
-  local key = tag .. ':wake:' .. kind
-  if redis.call('LLEN', key) == 0 then redis.call('LPUSH', key, '1') end
+-- Leases that end in this call leave their index together.
+local left = {}
+local function leave(id) left[#left + 1] = id end
+
+local function save(job)
+  call('SETRANGE', job_prefix .. job.id, 0, head(job))
 end
 
-local function enqueue(job, score)
-  redis.call('ZADD', enqueued_key(job.kind), score, job.id)
+-- Lines. Jobs that may run stand in one line a kind and lane, and each line goes round by round: a round is a list,
+-- served first in, first out, and the jobs of one user stand in rounds one after another. So a user with 100,000 jobs
+-- delays the first job of another by one of his. (Start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996, 2.)
+local LANES = 3
+local lines = {}
+local function line_of(kind, lane)
+  local found = lines[kind] and lines[kind][lane]
+  if found then return found end
+  local line = {name = kind .. ':' .. lane, kind = kind, round = 0, last = 0, count = 0, pushes = {}}
+  local stored = try('HGET', tag .. ':lines', line.name)
+  if type(stored) == 'string' and #stored == 18 then
+    line.round, line.last, line.count = unpack_struct('>I6I6I6', stored)
+  end
+  lines[kind] = lines[kind] or {}
+  lines[kind][lane] = line
+  return line
+end
+
+local function waiting(kind)
+  local count = 0
+  for lane = 0, LANES - 1 do count = count + line_of(kind, lane).count end
+  return count
+end
+
+local function round_key(line, round)
+  return string.format('%s:enqueued:%s:%.0f', tag, line.name, round)
+end
+
+local woken = {}
+local function enqueue(line, id, round)
+  if round > line.last then line.last = round end
+  line.count, line.changed = line.count + 1, true
+  local ids = line.pushes[round]
+  if ids then ids[#ids + 1] = id else line.pushes[round] = {id} end
+  woken[line.kind] = true
+end
+
+-- A job that waited elsewhere stands last in the round being served.
+local function enqueue_next(job)
+  local line = line_of(job.kind, job.lane)
+  enqueue(line, job.id, line.round)
+end
+
+-- A job that had its turn before stands first in the round being served.
+local function enqueue_first(job)
+  local line = line_of(job.kind, job.lane)
+  line.count, line.changed = line.count + 1, true
+  call('LPUSH', round_key(line, line.round), job.id)
+  woken[job.kind] = true
+end
+
+local function push()
+  for _, lanes in pairs(lines) do
+    for _, line in pairs(lanes) do
+      for round, ids in pairs(line.pushes) do call('RPUSH', round_key(line, round), unpack(ids)) end
+      line.pushes = {}
+    end
+  end
+end
+
+-- The next job of an exclusive key may run when the one before it does not any more.
+local function running_key(job) return job.kind .. ':' .. job.account end
+local function vacate(job)
+  if not job.exclusive then return end
+  local key = running_key(job)
+  if call('HGET', tag .. ':running', key) ~= job.id then return end
+  call('HDEL', tag .. ':running', key)
+  local id = call('LPOP', tag .. ':behind:' .. key)
+  while id do
+    local following = load(id)
+    if following and following.state == 'enqueued' then return enqueue_first(following) end
+    id = call('LPOP', tag .. ':behind:' .. key)
+  end
 end
 
 -- A job that ended keeps its story and loses its payload, in which the personal data is.
-local function end_job(job, name, state, fields)
-  redis.call('ZADD', ended_key, place(), job.id)
-  fields.ended = now
-  local position = record(job, name, state, fields)
-  redis.call('HSET', job_key(job.id), 'last_event', position)
-  redis.call('HDEL', job_key(job.id), 'payload', 'token', 'committed', 'due')
+local ended = {}
+local function end_job(job)
+  job.committed = false
+  call('SET', job_prefix .. job.id, head(job) .. sub(job.raw, HEAD_SIZE + 1, job.ends - 1))
+  ended[#ended + 1] = job.id
 end
 
-local function bury(job, error, fields)
-  redis.call('ZADD', dead_key, place(), job.id)
-  fields.ended = now
-  fields.error = error
-  record(job, 'died', 'dead', fields, {error = error})
-  redis.call('HDEL', job_key(job.id), 'token', 'committed', 'due')
+local function bury(job, error, cause, settled_by)
+  move(job, 'dead', 'died', {error = error, cause = cause})
+  job.committed, job.token = false, settled_by or NONE
+  save(job)
+  call('ZADD', dead_key, job.at * 2048 + math.min(job.seq, 2047), job.id)
+end
+
+local function gate_of(channel)
+  local stored = try('HGET', gates_key, channel)
+  return type(stored) == 'string' and cmsgpack.unpack(stored) or nil
+end
+
+-- The stream takes only growing positions. Where the clock's key was lost and the wall clock went back, or somebody
+-- else wrote there, they go on after the last one.
+local function append_entry()
+  local first, entry = seq, pack_events()
+  local written = try('XADD', events_key, string.format('%.0f-%.0f', at, seq), 'e', entry, 'w', args.worker or '')
+  if type(written) == 'string' then return end
+  local last = call('XREVRANGE', events_key, '+', '-', 'COUNT', 1)[1][1]
+  at, seq = string.match(last, '^(%d+)-(%d+)$')
+  at, seq = tonumber(at), tonumber(seq) + first + 1
+  call('XADD', events_key, string.format('%.0f-%.0f', at, seq), 'e', entry, 'w', args.worker or '')
+end
+
+-- What was collected is written: the lines, the wake tokens, the ended, the events and the clock.
+local function finish()
+  push()
+  for _, lanes in pairs(lines) do
+    for _, line in pairs(lanes) do
+      if line.changed then
+        call('HSET', tag .. ':lines', line.name, pack('>I6I6I6', line.round, line.last, math.max(line.count, 0)))
+      end
+    end
+  end
+  for kind in pairs(woken) do
+    local key = tag .. ':wake:' .. kind
+    if call('LLEN', key) == 0 then call('LPUSH', key, '1') end
+  end
+  if #left > 0 then call('ZREM', leases_key, unpack(left)) end
+  if #ended > 0 then call('RPUSH', ended_key, unpack(ended)) end
+  if #groups > 0 then append_entry()
+  end
+  call('SET', clock_key, pack(CLOCK, now, logical, at, seq))
 end
 
 -- One answer an item, in the order of the items.
 local function each(answer)
   local answers = {}
   for i, item in ipairs(args.items) do answers[i] = answer(item, i) end
+  finish()
   return cmsgpack.pack(answers)
 end

@@ -1,31 +1,48 @@
 #!lua flags=allow-oom
--- recorded: the job log has every event up to `position`: trim them, and forget ended jobs whose retention is over.
--- args: position retention
+-- recorded: the job log has every event up to `position`: trim them, and forget jobs whose retention is over.
+-- args: position retention dead_retention
 -- gives: forgotten
 -- emits:
 local BATCH = 100
-local function parts(position)
-  local ms, seq = string.match(position, '^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
+local WINDOW = 7 * 24 * 3600 * 1000
+local DRAWER = WINDOW / 2
+local recorded_at, recorded_seq = string.match(args.position, '^(%d+)-(%d+)$')
+recorded_at, recorded_seq = tonumber(recorded_at), tonumber(recorded_seq)
+call('XTRIM', events_key, 'MINID', string.format('%.0f-%.0f', recorded_at, recorded_seq + 1))
+
+-- The job leaves; that its id was seen stays known until the window is over.
+local function forget(id, job)
+  if job and logical - job.logical < WINDOW then
+    call('HSET', tag .. ':seen:' .. math.floor(job.logical / DRAWER), id, pack('>c8I6', job.fingerprint, job.logical))
+  end
+  call('UNLINK', job_prefix .. id, story_prefix .. id)
 end
 
-local recorded_ms, recorded_seq = parts(args.position)
-redis.call('XTRIM', events_key, 'MINID', string.format('%.0f-%.0f', recorded_ms, recorded_seq + 1))
-
 -- A job leaves only when its last event is in the log, whatever the clock says.
+local function may_go(job, retention)
+  local recorded = job.at < recorded_at or (job.at == recorded_at and job.seq <= recorded_seq)
+  return recorded and job.at <= now - retention
+end
+
 local forgotten = 0
-local old = redis.call('ZRANGE', ended_key, '-inf', micros - args.retention * 1000, 'BYSCORE', 'LIMIT', 0, BATCH)
-for _, id in ipairs(old) do
-  local ms, seq = parts(redis.call('HGET', job_key(id), 'last_event') or '0-0')
-  if ms < recorded_ms or (ms == recorded_ms and seq <= recorded_seq) then
-    redis.call('ZREM', ended_key, id)
-    redis.call('UNLINK', job_key(id))
+for _, id in ipairs(call('LRANGE', ended_key, 0, BATCH - 1)) do
+  local job = load(id)
+  if job and not may_go(job, args.retention) then break end
+  call('LPOP', ended_key)
+  if job then forget(id, job) end
+  forgotten = forgotten + 1
+end
+local until_place = (now - args.dead_retention) * 2048
+for _, id in ipairs(call('ZRANGE', dead_key, '-inf', until_place, 'BYSCORE', 'LIMIT', 0, BATCH)) do
+  local job = load(id)
+  if not job or may_go(job, args.dead_retention) then
+    call('ZREM', dead_key, id)
+    if job then forget(id, job) end
     forgotten = forgotten + 1
   end
 end
 
-local drawer = math.floor((tonumber(redis.call('HGET', clock_key, 'logical') or nil) or 0) / (3.5 * 24 * 3600 * 1000))
-for n = drawer - 10, drawer - 3 do
-  if n >= 0 then redis.call('UNLINK', tag .. ':seen:' .. n) end
-end
+local drawer = math.floor(logical / DRAWER)
+for n = drawer - 10, drawer - 3 do call('UNLINK', tag .. ':seen:' .. n) end
+finish()
 return cmsgpack.pack(forgotten)

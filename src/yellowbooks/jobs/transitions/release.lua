@@ -6,12 +6,13 @@
 -- emits: released
 return each(function(item)
   local job = load(item.id)
-  if not holds(job, item.token) or job.committed == item.token then return 'stale' end
-  redis.call('ZREM', leases_key, item.id)
-  job.attempts = job.attempts - 1
-  enqueue(job, job.created * 1000)
-  record(job, 'released', 'enqueued', {})
-  redis.call('HDEL', job_key(job.id), 'token')
-  wake(job.kind)
+  if not holds(job, item.token) or job.committed then return 'stale' end
+  leave(item.id)
+  vacate(job)
+  enqueue_first(job)
+  job.attempt, job.attempts = job.attempts, job.attempts - 1
+  move(job, 'enqueued', 'released')
+  job.token = NONE
+  save(job)
   return 'released'
 end)

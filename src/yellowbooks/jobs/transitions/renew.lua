@@ -1,12 +1,21 @@
 #!lua flags=allow-oom
--- renew: extend the leases of a worker; a lease that another took, or that ended, is lost.
--- args: items lease
+-- renew: a worker is alive: it extends its leases and says which kinds it knows. A lease that ended is lost.
+-- args: items lease worker kinds about
 -- item: id token
 -- gives: kept | lost
 -- emits:
-local logical = logical_clock()
+local SILENT = 3 * args.lease
+local workers_key = tag .. ':workers'
+if args.about then
+  call('HSET', workers_key, args.worker, cmsgpack.pack({kinds = args.kinds, about = args.about, seen = logical}))
+  local all = call('HGETALL', workers_key)
+  for n = 1, #all, 2 do
+    if logical - cmsgpack.unpack(all[n + 1]).seen > SILENT then call('HDEL', workers_key, all[n]) end
+  end
+end
+
 return each(function(item)
   if not holds(load(item.id), item.token) then return 'lost' end
-  redis.call('ZADD', leases_key, 'XX', logical + args.lease, item.id)
+  call('ZADD', leases_key, 'XX', logical + args.lease, item.id)
   return 'kept'
 end)

@@ -1,0 +1,16 @@
+#!lua
+-- edit: give a dead job another payload, to be requeued. Its id, its counts and its story stay.
+-- args: items
+-- item: id by
+-- payloads: the new body of each record
+-- gives: edited | not_dead | unknown
+-- emits: edited
+return each(function(item, i)
+  local job = load(item.id)
+  if not job then return 'unknown' end
+  if job.state ~= 'dead' then return 'not_dead' end
+  move(job, 'dead', 'edited', {by = item.by})
+  call('SET', job_prefix .. job.id, head(job) .. ARGV[i + 1])
+  call('ZADD', dead_key, 'XX', job.at * 2048 + math.min(job.seq, 2047), job.id)
+  return 'edited'
+end)

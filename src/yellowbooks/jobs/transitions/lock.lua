@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- lock: take or keep a named lock for a while. The fencing token grows with each new holder, never back.
+-- args: name holder milliseconds
+-- gives: the fencing token, or 0 where another holds it
+-- emits:
+local key = tag .. ':locks'
+local stored = try('HGET', key, args.name)
+local lock = type(stored) == 'string' and cmsgpack.unpack(stored) or {token = 0, holder = '', ends = 0}
+if lock.holder ~= args.holder then
+  if lock.holder ~= '' and lock.ends > logical then
+    finish()
+    return cmsgpack.pack(0)
+  end
+  lock.token = lock.token + 1
+end
+lock.holder, lock.ends = args.holder, logical + args.milliseconds
+call('HSET', key, args.name, cmsgpack.pack(lock))
+finish()
+return cmsgpack.pack(lock.token)
