@@ -22,14 +22,16 @@ class QueueUnavailable(ConnectionError):
 
 
 class Link:
-    """A client of the server at `url`, for the keys under `tag`.
+    """A client of the server at `url`, or one that is given, for the keys under `tag`.
 
     Every method raises `QueueUnavailable` where the server is away, and `asyncio.CancelledError` never reaches a
     command in flight.
     """
 
-    def __init__(self, url: str, tag: str) -> None:
-        self.client = Valkey.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=REPLY_SECONDS)
+    def __init__(self, url: str | Any, tag: str) -> None:
+        self.client: Any = url
+        if isinstance(url, str):
+            self.client = Valkey.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=REPLY_SECONDS)
         self.tag = tag
 
     async def run(self, verb: str, payloads: Sequence[bytes] = (), **args: Any) -> tuple[Any, Sequence[bytes]]:

@@ -31,12 +31,12 @@ class Queue:
     """The engine's one door to Valkey (or Redis >= 7).
 
     Every method raises `QueueUnavailable` where the server is away, and `asyncio.CancelledError` never reaches
-    a command in flight. `lease`, `retention` and `dead_retention` are seconds.
+    a command in flight. `lease`, `retention` and `dead_retention` are seconds. `url` may be a client instead.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Any,
         *,
         name: str = "jobs",
         lease: float = 30.0,

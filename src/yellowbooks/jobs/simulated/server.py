@@ -1,0 +1,82 @@
+"""What `Queue` speaks to instead of a server: the client's methods, over a store in memory."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from valkey.exceptions import ResponseError
+
+from yellowbooks.jobs.simulated.lua import Engine
+from yellowbooks.jobs.simulated.store import Refused, Store, Stream, text
+from yellowbooks.jobs.verbs import VERBS
+
+ENGINE = Engine()
+_SCRIPTS = {script.sha: script for script in VERBS.values()}
+
+
+class SimulatedServer:
+    """A server in memory, with a clock that stands still until it is moved. Its state can be copied and put back."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+
+    async def execute_command(self, name: str, *args: Any) -> Any:
+        """A command, or EVALSHA of a transition. Raises the client's errors."""
+        try:
+            if name == "EVALSHA":
+                sha, _, tag, *argv = args
+                return ENGINE.run(_SCRIPTS[sha], self.store, tag, argv)
+            return self.store.call(name, *args)
+        except Refused as error:
+            raise ResponseError(str(error)) from error
+
+    async def blpop(self, keys: Sequence[str], timeout: float) -> Any:
+        """Takes what is there; where nothing is, it returns at once, as the clock stands still."""
+        for key in keys:
+            found = self.store.do_lpop(text(key))
+            if found:
+                return [key, found]
+        await asyncio.sleep(0)
+        return None
+
+    async def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """MGET."""
+        return self.store.do_mget(*(text(key) for key in keys))
+
+    async def xread(self, streams: dict[str, str], count: int, block: int) -> Any:
+        """XREAD of one stream; does not wait."""
+        [(key, after)] = streams.items()
+        at = tuple(int(part) for part in after.split("-"))
+        entries = self.store.values.get(text(key), Stream())
+        found = [
+            (b"%d-%d" % position, dict(zip(fields[::2], fields[1::2], strict=True)))
+            for position, fields in entries
+            if position > at
+        ]
+        await asyncio.sleep(0)
+        return [[key, found[:count]]] if found else []
+
+    async def zrevrangebyscore(
+        self, key: str, top: str, _bottom: str, start: int, num: int, withscores: bool
+    ) -> list[tuple[bytes, float]]:
+        """ZREVRANGEBYSCORE, as the dead letter queue is read."""
+        members = self.store.values.get(text(key), {})
+        most = float(top.lstrip("("))
+        found = [pair for pair in members.items() if pair[1] < most or (pair[1] == most and not top.startswith("("))]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)[start : start + num]
+
+    async def zcard(self, key: str) -> int:
+        """ZCARD."""
+        return self.store.do_zcard(text(key))
+
+    async def set(self, key: str, value: str, px: int) -> str:
+        """SET with an end."""
+        return self.store.do_set(text(key), text(value), b"PX", text(px))
+
+    async def hgetall(self, key: str) -> dict[bytes, bytes]:
+        """HGETALL."""
+        flat = self.store.do_hgetall(text(key))
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
