@@ -20,9 +20,8 @@ def main() -> int:
         began = time.perf_counter()
         found = Explorer(Bounds(jobs=jobs, flags=flags, expiries=2 if small else 1)).search()
         seconds = time.perf_counter() - began
-        print(
-            f"{name}: {found.states} states, {len(found.fired)} sorts of step, {seconds:.0f} s: {found.wrong or 'nothing wrong'}"
-        )
+        size = f"{found.states} states, {len(found.fired)} sorts of step, {seconds:.0f} s"
+        print(f"{name}: {size}: {found.wrong or 'nothing wrong'}", flush=True)
         for step in found.trace:
             print(f"    {step}")
         sound &= found.wrong is None

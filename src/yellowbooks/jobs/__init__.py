@@ -8,6 +8,7 @@ from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain
 from yellowbooks.jobs.queue import Queue
+from yellowbooks.jobs.schedule import Schedule
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
 
@@ -31,6 +32,7 @@ __all__ = [
     "Receipt",
     "Recovery",
     "RetryAfter",
+    "Schedule",
     "State",
     "ThreadLease",
     "Uncertain",

@@ -4,7 +4,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.queue import Queue
@@ -24,7 +26,7 @@ class Heartbeat:
 
     def __init__(
         self, open_queue: Callable[[], Queue], ended: Ended, tell: Callable[..., None], *, worker: str,
-        kinds: Sequence[str], about: str,
+        kinds: Sequence[Kind[Any]], about: str, idle: Callable[[], float],
     ) -> None:  # fmt: skip
         self._open_queue = open_queue
         self._ended = ended
@@ -32,6 +34,7 @@ class Heartbeat:
         self._worker = worker
         self._kinds = kinds
         self._about = about
+        self._idle = idle
         self._leases: dict[str, tuple[Lease, float]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -86,7 +89,9 @@ class Heartbeat:
             overdue = [lease for lease, limit in self._leases.values() if moment > limit]
         self._end(loop, overdue, "overdue")
         leases = self.held()
-        answers = await queue.renew(leases, worker=self._worker, kinds=self._kinds, about=self._about)
+        answers = await queue.renew(
+            leases, worker=self._worker, kinds=self._kinds, about=self._about, idle=self._idle()
+        )
         self._end(loop, [one for one, answer in zip(leases, answers, strict=True) if answer == "lost"], "lost")
 
     def _end(self, loop: asyncio.AbstractEventLoop, leases: Sequence[Lease], why: str) -> None:

@@ -11,11 +11,13 @@ import msgspec
 from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
+from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.job import Job, State
 from yellowbooks.jobs.kind import LANES, Kind, Lane, P, account, fingerprint
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Completed, Outcome, Retry, printable
+from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import Admission, Claimable, Edit, Held, Named, Note, Receipt, Requeue, Settlement
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
@@ -110,10 +112,22 @@ class Queue:
         await self.link.reach(lambda: self.link.client.blpop(keys, timeout=block))
 
     async def renew(
-        self, leases: Sequence[Lease], *, worker: str = "", kinds: Sequence[str] = (), about: str | None = None
+        self,
+        leases: Sequence[Lease],
+        *,
+        worker: str = "",
+        kinds: Sequence[Kind[Any]] = (),
+        about: str | None = None,
+        idle: float = 0.0,
     ) -> list[str]:
-        """Extend leases: «kept» or «lost» for each. With `about` (host and process) the worker is registered too."""
-        more = {"lease": self._lease_ms, "worker": worker, "kinds": list(kinds), "about": about}
+        """Extend leases: «kept» or «lost» for each.
+
+        With `about` (host and process) the worker is registered too; `idle` is the seconds since it last claimed.
+        """
+        known = [_claimable(kind) for kind in kinds]
+        more = {
+            "lease": self._lease_ms, "worker": worker, "kinds": known, "about": about, "idle": round(idle * 1000),
+        }  # fmt: skip
         return await self._batched("renew", _held(leases), always=about is not None, **more)
 
     async def leave(self, worker: str) -> None:
@@ -156,7 +170,7 @@ class Queue:
 
         With `pace` they may run one after another, so many a second; `by` is kept in their history.
         """
-        delays = [round(n * 1000 / pace) if pace else None for n in range(len(job_ids))]
+        delays = [(round(n * 1000 / pace) or None) if pace else None for n in range(len(job_ids))]
         return await self._batched("requeue", [Requeue(*pair, by) for pair in zip(job_ids, delays, strict=True)])
 
     async def discard(self, job_ids: Sequence[str]) -> list[str]:
@@ -190,6 +204,11 @@ class Queue:
     async def unlock(self, name: str, holder: str) -> str:
         """Give a lock back: «unlocked» or «lost»."""
         return str(await self.link.call("unlock", name=name, holder=holder))
+
+    async def fire(self, name: str, at: int) -> tuple[int, int]:
+        """Up to when (ms) the firings of a schedule were admitted, moved on to `at`; and the queue's time."""
+        last, now = await self.link.call("fire", name=name, at=at)
+        return last, now
 
     # Verbs of the recorder
 
@@ -243,6 +262,20 @@ class Queue:
         jobs = await self._show([job_id.decode() for job_id, _ in shown])
         cursor = f"{shown[-1][1]:.0f}" if len(page) > count else None
         return [job for job in jobs if job], cursor, total
+
+    async def explain(self, job_id: str) -> str:
+        """One sentence on why a job is where it is, and what happens next."""
+        return explain(await self.show(job_id), await self.look(job_id))
+
+    async def look(self, job_id: str) -> Facts:
+        """What stands around a job."""
+        facts: Facts = await self.link.call("look", id=job_id)
+        return facts
+
+    async def survey(self) -> Survey:
+        """How many jobs stand where, how old the oldest is, and who works."""
+        survey: Survey = await self.link.call("survey")
+        return survey
 
     async def ping(self) -> None:
         """Returns where the queue can take a job; raises `QueueUnavailable` where it cannot."""

@@ -18,6 +18,7 @@ HEAD = struct.Struct(">BBBB16s6s6sIBBH6s6s")
 BODY = struct.Struct(">8s6sBBB")
 STATES = tuple(State)
 HOLD, EXCLUSIVE = 1, 2
+COMMITTED, STORIED = 1, 2  # marks: past the point of no return; the claim stands in the story
 NO_TOKEN = bytes(16)
 
 
@@ -57,6 +58,7 @@ class Record(NamedTuple):
     crashes: int
     uncertain: int
     committed: bool
+    storied: bool
     generation: int
     token: str
     logical: int
@@ -89,7 +91,7 @@ def parse(raw: bytes) -> Record | None:
     """A record, or None where it is none that this version can read."""
     if len(raw) < HEAD.size + BODY.size + 2 or raw[0] != VERSION or not 1 <= raw[1] <= len(STATES):
         return None
-    (_, state, attempts, committed, token, started, at, _, crashes, uncertain, generation, logical,
+    (_, state, attempts, marks, token, started, at, _, crashes, uncertain, generation, logical,
      created) = HEAD.unpack_from(raw)  # fmt: skip
     fingerprint, _, lane, most, flags = BODY.unpack_from(raw, HEAD.size)
     kind_at = HEAD.size + BODY.size + 1
@@ -100,9 +102,9 @@ def parse(raw: bytes) -> Record | None:
     except UnicodeDecodeError:
         return None
     return Record(
-        STATES[state - 1], attempts, crashes, uncertain, bool(committed), generation, token.decode("latin-1"),
-        _number(logical), _number(created), _number(started), _number(at), fingerprint, lane, most, flags,
-        kind, account, raw[payload_at:],
+        STATES[state - 1], attempts, crashes, uncertain, bool(marks & COMMITTED), bool(marks & STORIED), generation,
+        token.decode("latin-1"), _number(logical), _number(created), _number(started), _number(at), fingerprint, lane,
+        most, flags, kind, account, raw[payload_at:],
     )  # fmt: skip
 
 
@@ -159,12 +161,12 @@ def _history(job_id: str, record: Record, story: bytes) -> Iterator[Event]:
     lines = list(_lines(story))
     if not lines or lines[0].name != "admitted":
         lines.insert(0, Line("admitted", record.created, State.ENQUEUED, 0))
-    if record.state in (State.PROCESSING, State.COMPLETED):
+    if record.state in (State.PROCESSING, State.COMPLETED) and not record.storied:
         worker = {"worker": record.token[:8]}
         lines.append(Line("claimed", record.started, State.PROCESSING, record.attempts, worker))
     if record.state is State.COMPLETED:
         lines.append(Line("completed", record.at, State.COMPLETED, record.attempts))
-    for line in sorted(lines, key=lambda line: (line.at, line.name == "noted")):  # a claim is written after its notes
+    for line in lines:
         yield Event(
             job=job_id, name=line.name, at=line.at, kind=record.kind, state=line.state, attempt=line.attempt,
             max_attempts=record.max_attempts, **(line.more or {}),

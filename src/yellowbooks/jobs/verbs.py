@@ -4,8 +4,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import State
 from yellowbooks.jobs.script import Script
+from yellowbooks.jobs.survey import Survey
 
 
 class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,7 +103,7 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
 VERBS: dict[str, Script[Any]] = {
     "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=Admission),
     "claim": Script("claim", tuple[float, int], args=("worker", "claim", "kinds", "room", "lease")),
-    "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about"), item=Held),
+    "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle"), item=Held),
     "leave": Script("leave", str, args=("worker",)),
     "commit": Script("commit", list[str], args=("items", "lease"), item=Held),
     "settle": Script("settle", list[str], args=("items", "channels", "pace"), item=Settlement),
@@ -115,5 +117,8 @@ VERBS: dict[str, Script[Any]] = {
     "unhold": Script("unhold", str, args=("channel", "pace", "kinds")),
     "lock": Script("lock", int, args=("name", "holder", "milliseconds")),
     "unlock": Script("unlock", str, args=("name", "holder")),
+    "fire": Script("fire", tuple[int, int], args=("name", "at")),
+    "look": Script("look", Facts, args=("id",)),
+    "survey": Script("survey", Survey, args=()),
     "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }

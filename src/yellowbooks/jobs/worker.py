@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from yellowbooks.jobs.attempt import Runner
+from yellowbooks.jobs.chores import Chores
 from yellowbooks.jobs.heartbeat import Heartbeat
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.outcome import COMPLETED, Outcome
 from yellowbooks.jobs.queue import Queue
+from yellowbooks.jobs.schedule import Schedule
 from yellowbooks.jobs.settler import Done, Settler
 
 IDLE_SECONDS = 1.0  # an idle worker asks this often: the logical clock ticks and expired leases are reaped
@@ -33,15 +35,23 @@ class Worker:
     """
 
     def __init__(
-        self, open_queue: Callable[[], Queue], kinds: Sequence[Kind[Any]], *, concurrency: int, grace: float, tell: Tell
+        self,
+        open_queue: Callable[[], Queue],
+        kinds: Sequence[Kind[Any]],
+        *,
+        concurrency: int,
+        grace: float,
+        tell: Tell,
+        schedules: Sequence[Schedule] = (),
     ) -> None:
         self._queue = open_queue()
+        self._chores = Chores(self._queue, schedules, tell)
         self.id = self._queue.id
         self._kinds = tuple(kinds)
         self._names = tuple(kind.name for kind in kinds)
         self._heartbeat = Heartbeat(
-            open_queue, self._ended, tell, worker=self.id, kinds=self._names,
-            about=f"{socket.gethostname()}:{os.getpid()}",
+            open_queue, self._ended, tell, worker=self.id, kinds=self._kinds,
+            about=f"{socket.gethostname()}:{os.getpid()}", idle=self._idle,
         )  # fmt: skip
         self._runners = {kind.name: Runner(kind) for kind in kinds}
         self._settler = Settler(lambda some: self._queue.settle_many(some, self._kinds), self._said)
@@ -56,12 +66,15 @@ class Worker:
     async def run(self, stop: asyncio.Event, at_once: asyncio.Event) -> None:
         """Work until `stop`; then finish what runs, or give it back, within the grace, or when `at_once` is set."""
         self._heartbeat.start(asyncio.get_running_loop())
+        chores = asyncio.create_task(self._chores.run())
         try:
             while not stop.is_set():
                 await self._turn(stop)
             await self._finish(at_once)
         finally:
+            chores.cancel()
             self._heartbeat.stop()
+            await asyncio.gather(chores, return_exceptions=True)
             await self._queue.close()
 
     def stalled(self) -> str | None:
@@ -69,10 +82,15 @@ class Worker:
 
         Well means: the queue answered a claim lately, or every slot is taken by a running job.
         """
-        silent = time.monotonic() - self._asked
-        if silent < STALLED_SECONDS or len(self._running) >= self._concurrency:
+        idle = self._idle()
+        if idle < STALLED_SECONDS:
             return None
-        return f"no claim was answered for {silent:.0f} s; see whether Valkey is up and the event loop is free"
+        return f"no claim was answered for {idle:.0f} s; see whether Valkey is up and the event loop is free"
+
+    def _idle(self) -> float:
+        """Seconds since a claim was answered; 0 where every slot is taken."""
+        full = len(self._running) >= self._concurrency
+        return 0.0 if full else time.monotonic() - self._asked
 
     async def _turn(self, stop: asyncio.Event) -> None:
         room = self._concurrency - len(self._running)
@@ -132,6 +150,8 @@ class Worker:
     def _said(self, done: list[Done], answers: list[str]) -> None:
         self._gone([lease.token for lease, _, _ in done])
         for (lease, outcome, seconds), answer in zip(done, answers, strict=True):
+            if outcome is COMPLETED:
+                self._chores.worked(self._runners[lease.kind].kind)
             word = _word(outcome) if answer != "stale" else "lost"
             self._tell(
                 word,

@@ -9,6 +9,7 @@ return each(function(item)
   if not holds(job, item.token) then return 'lost' end
   local more = {note = item.text, progress = item.progress}
   job.at, job.seq = at, tell('noted', job.kind, job.state, job.id, job.attempts, job.max_attempts, more)
+  remember_claim(job)
   remember(job, 'noted', at, job.state, job.attempts, more)
   save(job)
   return 'noted'

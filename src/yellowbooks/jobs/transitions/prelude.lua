@@ -51,7 +51,7 @@ do
 end
 
 -- The record. Its head changes and belongs to these scripts; the rest is the caller's, see `record.py`.
--- record: version state attempts committed token started at seq crashes uncertain generation logical created
+-- record: version state attempts marks token started at seq crashes uncertain generation logical created
 -- body: fingerprint nonce lane max_attempts flags kind account
 local HEAD, BODY, VERSION = '>BBBBc16I6I6I4BBI2I6I6', '>c8c6BBBBc0Bc0', 1
 local FRONT, FRONT_SIZE, HEAD_SIZE = '>BBBBc16I6I6I4', 36, 52
@@ -62,6 +62,7 @@ local STATES = {'scheduled', 'enqueued', 'processing', 'retrying', 'completed', 
 local NUMBERS = {}
 for number, state in ipairs(STATES) do NUMBERS[state] = number end
 local HOLD, EXCLUSIVE = 1, 2
+local COMMITTED, STORIED = 1, 2
 
 -- The job in a record, or nil where it is none that this version can read. `raw` may end within the payload.
 local function parse(id, raw)
@@ -70,10 +71,10 @@ local function parse(id, raw)
   if not fits or not STATES[byte(raw, 2)] then return nil end
   local job = {id = id, raw = raw, fingerprint = fingerprint, nonce = nonce, lane = lane, max_attempts = most,
     hold = flags % 2 >= HOLD, exclusive = flags % 4 >= EXCLUSIVE, kind = kind, account = account, ends = ends}
-  local _, state, committed
-  _, state, job.attempts, committed, job.token, job.started, job.at, job.seq, job.crashes, job.uncertain,
+  local _, state, marks
+  _, state, job.attempts, marks, job.token, job.started, job.at, job.seq, job.crashes, job.uncertain,
     job.generation, job.logical, job.created = unpack_struct(HEAD, raw)
-  job.state, job.committed = STATES[state], committed == 1
+  job.state, job.committed, job.storied = STATES[state], marks % 2 >= COMMITTED, marks >= STORIED
   return job
 end
 
@@ -82,7 +83,8 @@ local function load(id)
 end
 
 local function head(job)
-  return pack(HEAD, VERSION, NUMBERS[job.state], job.attempts, job.committed and 1 or 0, job.token, job.started,
+  return pack(HEAD, VERSION, NUMBERS[job.state], job.attempts,
+    (job.committed and COMMITTED or 0) + (job.storied and STORIED or 0), job.token, job.started,
     job.at, job.seq, job.crashes, job.uncertain, job.generation, job.logical, job.created)
 end
 
@@ -125,13 +127,18 @@ local function remember(job, name, when, state, attempt, more)
   if call('STRLEN', key) + #line <= STORY then call('APPEND', key, pack('>I2', #line) .. line) end
 end
 
+-- The claim stands in the story before whatever else does.
+local function remember_claim(job)
+  if job.storied then return end
+  remember(job, 'claimed', job.started, 'processing', job.attempt or job.attempts, {worker = sub(job.token, 1, 8)})
+  job.storied = true
+end
+
 -- Every transition but the ordinary ones ends here.
 local function move(job, state, name, more)
   if more and not next(more) then more = nil end
-  if job.state == 'processing' then
-    remember(job, 'claimed', job.started, 'processing', job.attempt or job.attempts, {worker = sub(job.token, 1, 8)})
-  end
-  job.state = state
+  if job.state == 'processing' then remember_claim(job) end
+  job.state, job.storied = state, false
   job.at, job.seq = at, tell(name, job.kind, state, job.id, job.attempts, job.max_attempts, more)
   remember(job, name, at, state, job.attempts, more)
 end

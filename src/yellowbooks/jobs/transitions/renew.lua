@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
 -- renew: a worker is alive: it extends its leases and says which kinds it knows. A lease that ended is lost.
--- args: items lease worker kinds about
+-- args: items lease worker kinds about idle
 -- item: id token
 -- gives: kept | lost
 -- emits:
 local SILENT = 3 * args.lease
 local workers_key = tag .. ':workers'
 if args.about then
-  call('HSET', workers_key, args.worker, cmsgpack.pack({kinds = args.kinds, about = args.about, seen = logical}))
+  call('HSET', workers_key, args.worker, cmsgpack.pack({kinds = args.kinds, about = args.about,
+    idle = args.idle, seen = logical}))
   local all = call('HGETALL', workers_key)
   for n = 1, #all, 2 do
     if logical - cmsgpack.unpack(all[n + 1]).seen > SILENT then call('HDEL', workers_key, all[n]) end

@@ -40,7 +40,7 @@ local function complete(item, raw)
   local attempts, most, flags = byte(raw, 3), byte(raw, MAX_AT, FLAGS_AT)
   if flags >= EXCLUSIVE then vacate(parse(item.id, raw)) end
   local position = tell('completed', kind, 'completed', item.id, attempts, most)
-  call('SET', job_prefix .. item.id, pack('>BBBBc16c6I6I4', VERSION, NUMBERS.completed, attempts, 0, item.token,
+  call('SET', job_prefix .. item.id, pack('>BBBBc16c6I6I4', VERSION, NUMBERS.completed, attempts, byte(raw, 4) - byte(raw, 4) % 2, item.token,
     sub(raw, 21, 26), at, position) .. sub(raw, 37, body_ends))
   ended[#ended + 1] = item.id
   if gated then open(args.channels[kind] or kind) end

@@ -1,0 +1,52 @@
+"""What every worker does beside its jobs: schedules fire, and what died of a cause that has passed runs again."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from yellowbooks.jobs.dead_letters import recover
+from yellowbooks.jobs.kind import Kind
+from yellowbooks.jobs.link import QueueUnavailable
+from yellowbooks.jobs.queue import Queue
+from yellowbooks.jobs.schedule import Schedule, tick
+
+TICK_SECONDS = 10.0
+RECOVERY_SECONDS = 30.0  # how often one worker looks for what may recover
+
+
+class Chores:
+    """Runs the chores until it is cancelled. Any number of workers may do the same ones."""
+
+    def __init__(self, queue: Queue, schedules: Sequence[Schedule], tell: Callable[..., None]) -> None:
+        self._queue = queue
+        self._schedules = schedules
+        self._tell = tell
+        self._worked: dict[str, Kind[Any]] = {}
+        self._recovered = 0.0
+
+    def worked(self, kind: Kind[Any]) -> None:
+        """A job of this kind was completed: its channel is usable."""
+        if kind.recovers and kind.name not in self._worked:
+            self._worked[kind.name] = kind
+
+    async def run(self) -> None:
+        """Do them, again and again. A queue that is away is the worker's own trouble, told by it."""
+        while True:
+            try:
+                await tick(self._queue, self._schedules)
+                await self._recover()
+            except QueueUnavailable:
+                pass
+            except Exception as error:  # a schedule's payload is the user's own code
+                self._tell("failed", error=f"a schedule: {error!r}")
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _recover(self) -> None:
+        moment = asyncio.get_running_loop().time()
+        if not self._worked or moment - self._recovered < RECOVERY_SECONDS:
+            return
+        self._recovered = moment
+        kinds, self._worked = self._worked, {}
+        for kind in kinds.values():
+            if kind.recovers and (count := await recover(self._queue, kind.name, kind.recovers)):
+                self._tell("recovered", kind=kind.name, count=count)
