@@ -1,6 +1,7 @@
 """Real parts for every test: a Valkey of our own, and a queue that must be consistent when the test ends."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from valkey import Valkey
 
 from tests.parts import Ping, check_consistent
-from yellowbooks.embedded import VALKEY_ENVIRONMENT, valkey_command
+from yellowbooks.embedded import valkey_command, valkey_environment
 from yellowbooks.jobs import Kind, Queue, Rate
 
 
@@ -28,9 +29,22 @@ class ValkeyServer:
         self.url = f"unix://{folder}/valkey.sock"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *options: str) -> None:
+    def client(self) -> "Valkey[bytes]":
+        return Valkey.from_url(self.url)
+
+    def start(self, *options: str, file_size: int | None = None) -> None:
+        def limit() -> None:  # a disk that is full, for this process
+            if file_size:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+
         command = [*valkey_command(self.folder), "--logfile", str(self.folder / "log"), *options]
-        self.process = subprocess.Popen(command, start_new_session=True, env=os.environ | VALKEY_ENVIRONMENT)
+        self.process = subprocess.Popen(
+            command,
+            start_new_session=True,
+            env=os.environ | valkey_environment(),
+            preexec_fn=limit,  # noqa: PLW1509  it only sets a limit
+        )
         client = Valkey.from_url(self.url)
         for _ in range(500):
             try:

@@ -111,8 +111,10 @@ def check_consistent(url: str, tag: str) -> None:
             continue
         for job_id in ids:
             places.setdefault(job_id, []).append(index)
-    for line, stored in client.hgetall(f"{tag}:lines").items():
-        assert int.from_bytes(stored[12:], "big") == waiting.get(line.decode(), 0), line
+    for kind, stored in client.hgetall(f"{tag}:lines").items():
+        for lane in range(3):
+            count = int.from_bytes(stored[18 * lane + 12 : 18 * lane + 18], "big")
+            assert count == waiting.get(f"{kind.decode()}:{lane}", 0), (kind, lane)
     stories = {key.decode().removeprefix(f"{tag}:story:") for key in client.scan_iter(f"{tag}:story:*")}
     assert stories <= set(jobs)
     client.close()

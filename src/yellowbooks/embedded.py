@@ -1,9 +1,11 @@
 """The servers `up` brings along: Valkey from its wheel, the API, the recorder and the workers."""
 
+import ctypes.util
 import fcntl
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -61,10 +63,20 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-# The wheel's server uses the C library's allocator; with these it keeps freed memory at hand instead of giving it back,
-# which is a fifth of the time of a script. Another C library passes over them.
 _TUNABLES = {"tcache_count": 4000, "trim_threshold": 100_000_000, "top_pad": 16_777_216}
-VALKEY_ENVIRONMENT = {"GLIBC_TUNABLES": ":".join(f"glibc.malloc.{name}={value}" for name, value in _TUNABLES.items())}
+
+
+def valkey_environment() -> dict[str, str]:
+    """What the embedded Valkey is started with, for its memory.
+
+    The wheel's server is built on the C library's allocator, and a packaged one on jemalloc, with which a job among a
+    million costs what it costs among a thousand. Where the machine has jemalloc it is used; else the C library keeps
+    freed memory at hand, which saves a fifth of a script's time.
+    """
+    jemalloc = ctypes.util.find_library("jemalloc") if sys.platform == "linux" else None
+    if jemalloc:
+        return {"LD_PRELOAD": jemalloc}
+    return {"GLIBC_TUNABLES": ":".join(f"glibc.malloc.{name}={value}" for name, value in _TUNABLES.items())}
 
 
 def valkey_command(folder: Path) -> list[str]:
@@ -150,7 +162,7 @@ class Embedded:
         (folder / "valkey").mkdir(exist_ok=True)
         _end_orphan(path)
         self._log = (folder / "valkey.log").open("ab")
-        valkey = Child("valkey", command, inherited(**VALKEY_ENVIRONMENT), log=self._log.fileno())
+        valkey = Child("valkey", command, inherited(**valkey_environment()), log=self._log.fileno())
         valkey.start()
         self.children.append(valkey)
         deadline = time.monotonic() + START_SECONDS

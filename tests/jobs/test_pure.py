@@ -103,7 +103,7 @@ def test_a_stored_payload_comes_back_without_its_id(count: int, tags: list[str])
 @given(st.binary(max_size=50))
 def test_a_bad_record_is_unreadable_and_nothing_else(stored: bytes) -> None:
     with contextlib.suppress(Unreadable):
-        ORDER.decode(b"\x01" + stored)
+        ORDER.decode(ORDER.encode(Order(count=1))[:2] + stored)
 
 
 def test_a_script_with_other_names_fails_on_import() -> None:
@@ -164,5 +164,22 @@ def test_lua_and_python_agree_on_the_record() -> None:
     assert int(version) == record.VERSION
     assert int(size) == record.HEAD.size
     assert len(named) == len(record.HEAD.unpack(bytes(record.HEAD.size)))
-    assert fixed == ">c8c6BBBBc0Bc0"
-    assert record.BODY.format == ">8s6sBBB"
+    assert fixed == ">c8BBBBc0Bc0Bc0"
+    assert record.BODY.format == ">8sBBB"
+
+
+def test_a_payload_may_grow_at_its_end_and_is_never_taken_for_another() -> None:
+    class Grown(Payload):
+        count: int
+        tags: list[str] = msgspec.field(default_factory=list)
+        urgent: bool = False
+
+    class Turned(Payload):
+        tags: list[str] = msgspec.field(default_factory=list)
+        count: int = 0
+
+    old, grown, turned = ORDER, Kind("order", Grown), Kind("order", Turned)
+    assert grown.decode(old.encode(Order(count=3, tags=["x"]))) == Grown(count=3, tags=["x"])
+    for other in (grown.encode(Grown(count=3)), turned.encode(Turned(count=3)), b"", b"\x01"):
+        with pytest.raises(Unknown, match="run a newer worker"):
+            old.decode(other)

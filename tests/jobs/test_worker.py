@@ -197,7 +197,7 @@ async def test_an_unreadable_payload_goes_to_the_dead_and_the_loop_goes_on(queue
         return None
 
     [bad, good] = await put(queue, kind(handler), 2)
-    await spoil(queue, bad, b"\x01junk")
+    await spoil(queue, bad, kind(handler).encode(Ping())[:2] + b"junk")
     async with working(open_queue, kind(handler)):
         dead = await ended(queue, bad)
         done = await ended(queue, good)
@@ -214,7 +214,7 @@ async def test_a_payload_of_another_version_is_parked_and_spends_no_attempt(queu
     async with working(open_queue, kind(handler)):
         job = await ended(queue, job_id, State.RETRYING)
     assert (job.attempts, job.crashes) == (0, 0)
-    assert "payload version 09" in (job.error or "")
+    assert "payload version 096e" in (job.error or "")
     assert job.due is not None
 
 

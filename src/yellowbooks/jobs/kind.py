@@ -11,13 +11,12 @@ import msgspec
 
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.lease import Lease
-from yellowbooks.jobs.outcome import Doubt, Rules, Unknown, Unreadable
+from yellowbooks.jobs.outcome import Doubt, Rules
+from yellowbooks.jobs.stored import Stored
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
-RECORD_VERSION = b"\x01"
 LANES = ("high", "normal", "low")
 Lane = Literal["high", "normal", "low"]
-_pack = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +106,13 @@ class Kind(Generic[P]):
     time_limit: float | None = None
     deadline: float = 86_400.0
     recovers: Recovery | None = None
+    _stored: Stored[P] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,63}", self.name):
             raise ValueError(f"{self.name!r} is no name of a kind; use up to 64 of a-z, 0-9 and -, such as order-paid")
         object.__setattr__(self, "channel", self.channel or self.name)
+        object.__setattr__(self, "_stored", Stored(self.payload))
 
     @property
     def rules(self) -> Rules:
@@ -132,19 +133,12 @@ class Kind(Generic[P]):
         return payload
 
     def encode(self, payload: P) -> bytes:
-        """The payload as it is stored: a version byte, then MessagePack, without the job's id."""
-        if payload.job_id is not None:
-            payload = msgspec.structs.replace(payload, job_id=None)
-        return RECORD_VERSION + _pack(payload)
+        """The payload as it is stored; see `Stored`."""
+        return self._stored.encode(payload)
 
     def decode(self, stored: bytes) -> P:
         """The payload of a stored record. Raises `Unknown` (another version's) or `Unreadable` (spoilt)."""
-        if stored[:1] != RECORD_VERSION:
-            raise Unknown(f"payload version {stored[:1].hex() or 'missing'} is not known here; run a newer worker")
-        try:
-            return msgspec.msgpack.decode(memoryview(stored)[1:], type=self.payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Unreadable(f"the stored payload does not fit {self.name}: {error}") from None
+        return self._stored.decode(self.name, stored)
 
 
 def fingerprint(stored: bytes) -> bytes:

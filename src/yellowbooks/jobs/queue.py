@@ -32,8 +32,8 @@ __all__ = ["Queue", "QueueUnavailable"]
 class Queue:
     """The engine's one door to Valkey (or Redis >= 7).
 
-    Every method raises `QueueUnavailable` where the server is away, and `asyncio.CancelledError` never reaches
-    a command in flight. `lease`, `retention` and `dead_retention` are seconds. `url` may be a client instead.
+    Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
+    `lease`, `retention` and `dead_retention` are seconds. `url` may be a client instead.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Queue:
         """Block until a job of these kinds may be claimable, at most `seconds`."""
         keys = [f"{self.tag}:wake:{kind}" for kind in kinds]
         block = min(max(seconds, 0.01), LONGEST_BLOCK)  # Valkey takes 0 for «for ever»
-        await self.link.reach(lambda: self.link.client.blpop(keys, timeout=block))
+        await self.link.reach(lambda: self.link.wire.execute_command("BLPOP", *keys, block))
 
     async def renew(
         self,
@@ -179,7 +179,7 @@ class Queue:
 
     async def edit(self, kind: Kind[P], job_id: str, payload: P, *, by: str | None = None) -> str:
         """Give a dead job another payload, to be requeued: «edited», «not_dead» or «unknown»."""
-        body = self._body(kind, payload, None, bytes(6))
+        body = self._body(kind, payload, None, b"")
         answers, _ = await self.link.run("edit", [body], items=[Edit(job_id, by)])
         return str(answers[0])
 
@@ -322,7 +322,8 @@ class Queue:
             account(kind.name, payload.key() or "").decode() if unique else None,
             round(unique * 1000) if unique else 0,
         )
-        return admission, self._body(kind, payload, lane, nonce)
+        # An id that was made here comes again only as the same request told twice; nothing need tell the two apart.
+        return admission, self._body(kind, payload, lane, nonce if payload.job_id else b"")
 
     def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
         """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""

@@ -1,7 +1,7 @@
 """A job as the queue stores it: written by the caller, changed by the scripts, read back here.
 
-A record is a head of fixed length that belongs to the scripts, then the body: fingerprint, nonce, lane, attempts,
-flags, kind, account, and the payload. Both layouts stand in `transitions/prelude.lua` too; a test compares them.
+A record is a head of fixed length that belongs to the scripts, then the body: fingerprint, lane, attempts, flags, kind,
+account, nonce, and the payload. Both layouts stand in `transitions/prelude.lua` too; a test compares them.
 """
 
 import struct
@@ -15,7 +15,7 @@ from yellowbooks.jobs.job import Job, State
 
 VERSION = 1
 HEAD = struct.Struct(">BBBB16s6s6sIBBH6s6s")
-BODY = struct.Struct(">8s6sBBB")
+BODY = struct.Struct(">8sBBB")
 STATES = tuple(State)
 HOLD, EXCLUSIVE = 1, 2
 COMMITTED, STORIED = 1, 2  # marks: past the point of no return; the claim stands in the story
@@ -83,23 +83,24 @@ def body(
     fingerprint: bytes, nonce: bytes, lane: int, most: int, flags: int, kind: bytes, account: bytes, payload: bytes
 ) -> bytes:
     """The caller's part of a record; `most` is how many attempts it has."""
-    fixed = BODY.pack(fingerprint, nonce, lane, most, flags)
-    return b"%b%c%b%c%b%b" % (fixed, len(kind), kind, len(account), account, payload)
+    fixed = BODY.pack(fingerprint, lane, most, flags)
+    return b"%b%c%b%c%b%c%b%b" % (fixed, len(kind), kind, len(account), account, len(nonce), nonce, payload)
 
 
 def parse(raw: bytes) -> Record | None:
     """A record, or None where it is none that this version can read."""
-    if len(raw) < HEAD.size + BODY.size + 2 or raw[0] != VERSION or not 1 <= raw[1] <= len(STATES):
+    if len(raw) < HEAD.size + BODY.size + 3 or raw[0] != VERSION or not 1 <= raw[1] <= len(STATES):
         return None
     (_, state, attempts, marks, token, started, at, _, crashes, uncertain, generation, logical,
      created) = HEAD.unpack_from(raw)  # fmt: skip
-    fingerprint, _, lane, most, flags = BODY.unpack_from(raw, HEAD.size)
+    fingerprint, lane, most, flags = BODY.unpack_from(raw, HEAD.size)
     kind_at = HEAD.size + BODY.size + 1
     account_at = kind_at + raw[kind_at - 1] + 1
-    payload_at = account_at + raw[account_at - 1]
     try:
-        kind, account = raw[kind_at : account_at - 1].decode(), raw[account_at:payload_at].decode()
-    except UnicodeDecodeError:
+        nonce_at = account_at + raw[account_at - 1] + 1
+        payload_at = nonce_at + raw[nonce_at - 1]
+        kind, account = raw[kind_at : account_at - 1].decode(), raw[account_at : nonce_at - 1].decode()
+    except (UnicodeDecodeError, IndexError):
         return None
     return Record(
         STATES[state - 1], attempts, crashes, uncertain, bool(marks & COMMITTED), bool(marks & STORIED), generation,

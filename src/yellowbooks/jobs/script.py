@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from valkey.asyncio import Valkey
 from valkey.exceptions import NoScriptError
 
 _FOLDER = files("yellowbooks.jobs") / "transitions"
@@ -55,7 +54,7 @@ class Script(Generic[A]):
         self._args = frozenset(args)
 
     async def __call__(
-        self, client: Valkey, tag: str, payloads: Sequence[bytes] = (), **args: Any
+        self, client: Any, tag: str, payloads: Sequence[bytes] = (), **args: Any
     ) -> tuple[A, Sequence[bytes]]:
         """Run the transition as one call; gives its answer and what came beside it.
 
@@ -66,12 +65,8 @@ class Script(Generic[A]):
             raise TypeError(f"{self.name} takes {sorted(self._args)}, not {sorted(args)}")
         packed = _pack(args)
         try:
-            reply = await _send(client, "EVALSHA", self.sha, 1, tag, packed, *payloads)
+            reply = await client.execute_command("EVALSHA", self.sha, 1, tag, packed, *payloads)
         except NoScriptError:
-            reply = await _send(client, "EVAL", self.text, 1, tag, packed, *payloads)
+            reply = await client.execute_command("EVAL", self.text, 1, tag, packed, *payloads)
         answer, *others = reply if isinstance(reply, list) else (reply,)
         return self._decoder.decode(answer), others
-
-
-async def _send(client: Any, *command: str | int | bytes) -> Any:
-    return await client.execute_command(*command)

@@ -60,6 +60,7 @@ class Worker:
         self._tell = tell
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
+        self._stopping: asyncio.Task[bool] | None = None
         self._away = 0.0
         self._asked = time.monotonic()
 
@@ -73,6 +74,8 @@ class Worker:
             await self._finish(at_once)
         finally:
             chores.cancel()
+            if self._stopping:
+                self._stopping.cancel()
             self._heartbeat.stop()
             await asyncio.gather(chores, return_exceptions=True)
             await self._queue.close()
@@ -106,10 +109,20 @@ class Worker:
             elif leases:
                 self._begin(leases)
             else:
-                await _first(stop.wait(), self._queue.wait(self._names, _until(due)))
+                await self._idle_until(_until(due), stop)
             self._back()
         except QueueUnavailable as error:
             await self._wait_for_queue(error, stop)
+
+    async def _idle_until(self, seconds: float, stop: asyncio.Event) -> None:
+        """Block in the queue; a stop need not wait for it."""
+        waiting = asyncio.create_task(self._queue.wait(self._names, seconds))
+        self._stopping = self._stopping or asyncio.create_task(stop.wait())
+        await asyncio.wait({waiting, self._stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+        else:
+            waiting.cancel()
 
     def _begin(self, leases: list[Lease]) -> None:
         moment = time.monotonic()

@@ -115,9 +115,31 @@ class Store:
         """STRLEN."""
         return len(self._get(key, bytes) or b"")
 
-    def do_exists(self, key: bytes) -> int:
+    def do_exists(self, *keys: bytes) -> int:
         """EXISTS."""
-        return int(key in self.values)
+        return sum(key in self.values for key in keys)
+
+    def do_hkeys(self, key: bytes) -> list[bytes]:
+        """HKEYS."""
+        return list(self._get(key, dict) or {})
+
+    def do_hlen(self, key: bytes) -> int:
+        """HLEN."""
+        return len(self._get(key, dict) or {})
+
+    def do_xlen(self, key: bytes) -> int:
+        """XLEN."""
+        return len(self._get(key, Stream) or [])
+
+    def do_lindex(self, key: bytes, index: bytes) -> bytes | None:
+        """LINDEX, from the front."""
+        found = self._get(key, list) or []
+        return found[int(index)] if int(index) < len(found) else None
+
+    def do_zscore(self, key: bytes, member: bytes) -> bytes | None:
+        """ZSCORE."""
+        found = self._get(key, Scores) or {}
+        return text(found[member]) if member in found else None
 
     def do_unlink(self, *keys: bytes) -> int:
         """UNLINK."""

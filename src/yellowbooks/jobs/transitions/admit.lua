@@ -12,9 +12,9 @@ local ACCOUNT = 3600 * 1000
 -- Ids of jobs that left lie in drawers of half a window; a whole drawer is thrown away when it is too old.
 local drawers = {}
 for n = math.floor(logical / DRAWER), math.floor(logical / DRAWER) - 2, -1 do
-  local key = tag .. ':seen:' .. n
-  if call('EXISTS', key) == 1 then drawers[#drawers + 1] = key end
+  drawers[#drawers + 1] = tag .. ':seen:' .. n
 end
+if call('EXISTS', unpack(drawers)) == 0 then drawers = {} end
 
 -- The fingerprint, nonce and state of the job that had this id first.
 local function first_request(id, key)
@@ -81,7 +81,7 @@ end
 local ADMITTED = {word = 'admitted'}
 return each(function(item, i)
   local key, body = job_prefix .. item.id, ARGV[i + 1]
-  local fingerprint, nonce, lane, most, _, kind, account = unpack_struct(BODY, body)
+  local fingerprint, lane, most, _, kind, account, nonce = unpack_struct(BODY, body)
   local first, first_nonce, state = first_request(item.id, key)
   if first and first_nonce ~= nonce then return {word = 'seen', state = state, same = first == fingerprint} end
   if first then return ADMITTED end

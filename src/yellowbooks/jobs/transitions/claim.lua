@@ -215,12 +215,16 @@ local function take_fairly(room)
   end
 end
 
+local function next_due()
+  return tonumber(call('ZRANGE', due_key, 0, 0, 'WITHSCORES')[2])
+end
+
 local last = try('GET', claim_key)
-last = type(last) == 'string' and cmsgpack.unpack(last)
+last = unpacked(last)
 if last and last.claim == args.claim then
   again(last.ids)
 else
-  promote()
+  if (next_due() or math.huge) <= micros then promote() end
   reap_expired()
   push()
   if args.room > 0 then take_fairly(math.min(args.room, BATCH)) end
@@ -229,8 +233,8 @@ else
     call('SET', claim_key, cmsgpack.pack({claim = args.claim, ids = ids}), 'PX', args.lease)
   end
 end
-local next_due = call('ZRANGE', due_key, 0, 0, 'WITHSCORES')[2]
-if next_due then not_before(math.max(0, tonumber(next_due) - micros) / 1000) end
+local due = next_due()
+if due then not_before(math.max(0, due - micros) / 1000) end
 finish()
 reply[1] = cmsgpack.pack({later, at})
 return reply

@@ -5,7 +5,7 @@
 -- emits:
 local key = tag .. ':locks'
 local stored = try('HGET', key, args.name)
-local lock = type(stored) == 'string' and cmsgpack.unpack(stored) or {token = 0, holder = '', ends = 0}
+local lock = unpacked(stored) or {token = 0, holder = '', ends = 0}
 if lock.holder ~= args.holder then
   if lock.holder ~= '' and lock.ends > logical then
     finish()

@@ -5,10 +5,10 @@
 -- emits:
 local facts = {now = now, gates = {}, workers = {}, buckets = {}}
 local gates = call('HGETALL', gates_key)
-for n = 1, #gates, 2 do facts.gates[gates[n]] = cmsgpack.unpack(gates[n + 1]) end
+for n = 1, #gates, 2 do facts.gates[gates[n]] = unpacked(gates[n + 1]) end
 local workers = call('HGETALL', tag .. ':workers')
 for n = 1, #workers, 2 do
-  local worker = cmsgpack.unpack(workers[n + 1])
+  local worker = unpacked(workers[n + 1]) or {kinds = {}, about = 'a record that cannot be read', seen = 0}
   worker.silent = logical - worker.seen
   facts.workers[workers[n]] = worker
   for _, kind in ipairs(worker.kinds) do

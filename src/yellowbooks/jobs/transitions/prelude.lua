@@ -4,7 +4,7 @@
 --   <tag>:job:<id>         string  the record of a job: a head of fixed length, then what the caller sent
 --   <tag>:story:<id>       string  what happened to it beyond admitted, claimed, completed
 --   <tag>:enqueued:<kind>:<lane>:<round>  list  ids that may run now, in turn; see `enqueue`
---   <tag>:lines            hash    <kind>:<lane> -> the round being served, the last round, how many wait
+--   <tag>:lines            hash    kind -> for each lane the round being served, the last round, how many wait
 --   <tag>:wake:<kind>      list    at most one token; an idle worker blocks on it
 --   <tag>:due              zset    ids of scheduled and retrying jobs, by the time they may run (us)
 --   <tag>:leases           zset    ids of processing jobs, by the end of the lease (logical ms)
@@ -36,6 +36,12 @@ local time = call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 
+-- What stands packed in a field, or nil where it is no table.
+local function unpacked(stored)
+  local fits, value = pcall(cmsgpack.unpack, stored)
+  return fits and type(value) == 'table' and value or nil
+end
+
 -- The logical clock (ms) takes at most 3 s a step and never goes back, so that neither a jump of the wall clock
 -- nor an outage lets a living worker's lease or a record of a seen id expire. Event positions never go back either.
 local STEP, CLOCK = 3000, '>I6I6I6I4'
@@ -52,10 +58,10 @@ end
 
 -- The record. Its head changes and belongs to these scripts; the rest is the caller's, see `record.py`.
 -- record: version state attempts marks token started at seq crashes uncertain generation logical created
--- body: fingerprint nonce lane max_attempts flags kind account
-local HEAD, BODY, VERSION = '>BBBBc16I6I6I4BBI2I6I6', '>c8c6BBBBc0Bc0', 1
+-- body: fingerprint lane max_attempts flags kind account nonce
+local HEAD, BODY, VERSION = '>BBBBc16I6I6I4BBI2I6I6', '>c8BBBBc0Bc0Bc0', 1
 local FRONT, FRONT_SIZE, HEAD_SIZE = '>BBBBc16I6I6I4', 36, 52
-local MAX_AT, FLAGS_AT, KIND_AT = HEAD_SIZE + 16, HEAD_SIZE + 17, HEAD_SIZE + 18
+local MAX_AT, FLAGS_AT, KIND_AT = HEAD_SIZE + 10, HEAD_SIZE + 11, HEAD_SIZE + 12
 local LONGEST = 320
 local NONE = string.rep('\0', 16)
 local STATES = {'scheduled', 'enqueued', 'processing', 'retrying', 'completed', 'dead', 'cancelled'}
@@ -67,7 +73,7 @@ local COMMITTED, STORIED = 1, 2
 -- The job in a record, or nil where it is none that this version can read. `raw` may end within the payload.
 local function parse(id, raw)
   if type(raw) ~= 'string' or #raw <= KIND_AT or byte(raw) ~= VERSION then return nil end
-  local fits, fingerprint, nonce, lane, most, flags, kind, account, ends = pcall(unpack_struct, BODY, raw, HEAD_SIZE + 1)
+  local fits, fingerprint, lane, most, flags, kind, account, nonce, ends = pcall(unpack_struct, BODY, raw, HEAD_SIZE + 1)
   if not fits or not STATES[byte(raw, 2)] then return nil end
   local job = {id = id, raw = raw, fingerprint = fingerprint, nonce = nonce, lane = lane, max_attempts = most,
     hold = flags % 2 >= HOLD, exclusive = flags % 4 >= EXCLUSIVE, kind = kind, account = account, ends = ends}
@@ -156,22 +162,26 @@ end
 -- delays the first job of another by one of his. (Start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996, 2.)
 local LANES = 3
 local lines = {}
-local function line_of(kind, lane)
-  local found = lines[kind] and lines[kind][lane]
+local function lines_of(kind)
+  local found = lines[kind]
   if found then return found end
-  local line = {name = kind .. ':' .. lane, kind = kind, round = 0, last = 0, count = 0, pushes = {}}
-  local stored = try('HGET', tag .. ':lines', line.name)
-  if type(stored) == 'string' and #stored == 18 then
-    line.round, line.last, line.count = unpack_struct('>I6I6I6', stored)
+  local stored = try('HGET', tag .. ':lines', kind)
+  local fits = type(stored) == 'string' and #stored == 18 * LANES
+  found = {}
+  for lane = 0, LANES - 1 do
+    local line = {name = kind .. ':' .. lane, kind = kind, round = 0, last = 0, count = 0, pushes = {}}
+    if fits then line.round, line.last, line.count = unpack_struct('>I6I6I6', stored, lane * 18 + 1) end
+    found[lane] = line
   end
-  lines[kind] = lines[kind] or {}
-  lines[kind][lane] = line
-  return line
+  lines[kind] = found
+  return found
 end
+
+local function line_of(kind, lane) return lines_of(kind)[lane] end
 
 local function waiting(kind)
   local count = 0
-  for lane = 0, LANES - 1 do count = count + line_of(kind, lane).count end
+  for _, line in pairs(lines_of(kind)) do count = count + line.count end
   return count
 end
 
@@ -242,8 +252,7 @@ local function bury(job, error, cause, settled_by)
 end
 
 local function gate_of(channel)
-  local stored = try('HGET', gates_key, channel)
-  return type(stored) == 'string' and cmsgpack.unpack(stored) or nil
+  return unpacked(try('HGET', gates_key, channel))
 end
 
 -- The stream takes only growing positions. Where the clock's key was lost and the wall clock went back, or somebody
@@ -261,12 +270,14 @@ end
 -- What was collected is written: the lines, the wake tokens, the ended, the events and the clock.
 local function finish()
   push()
-  for _, lanes in pairs(lines) do
-    for _, line in pairs(lanes) do
-      if line.changed then
-        call('HSET', tag .. ':lines', line.name, pack('>I6I6I6', line.round, line.last, math.max(line.count, 0)))
-      end
+  for kind, lanes in pairs(lines) do
+    local changed, stored = false, ''
+    for lane = 0, LANES - 1 do
+      local line = lanes[lane]
+      changed = changed or line.changed
+      stored = stored .. pack('>I6I6I6', line.round, line.last, math.max(line.count, 0))
     end
+    if changed then call('HSET', tag .. ':lines', kind, stored) end
   end
   for kind in pairs(woken) do
     local key = tag .. ':wake:' .. kind

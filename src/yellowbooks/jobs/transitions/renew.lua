@@ -11,7 +11,8 @@ if args.about then
     idle = args.idle, seen = logical}))
   local all = call('HGETALL', workers_key)
   for n = 1, #all, 2 do
-    if logical - cmsgpack.unpack(all[n + 1]).seen > SILENT then call('HDEL', workers_key, all[n]) end
+    local worker = unpacked(all[n + 1])
+    if not worker or logical - worker.seen > SILENT then call('HDEL', workers_key, all[n]) end
   end
 end
 

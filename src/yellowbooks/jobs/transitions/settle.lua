@@ -36,7 +36,8 @@ end
 -- The ordinary end, made in place: a completed job is the head and the fixed part of the body of what it was.
 local function complete(item, raw)
   local kind_ends = KIND_AT + byte(raw, KIND_AT)
-  local kind, body_ends = sub(raw, KIND_AT + 1, kind_ends), kind_ends + 1 + byte(raw, kind_ends + 1)
+  local account_ends = kind_ends + 1 + byte(raw, kind_ends + 1)
+  local kind, body_ends = sub(raw, KIND_AT + 1, kind_ends), account_ends + 1 + byte(raw, account_ends + 1)
   local attempts, most, flags = byte(raw, 3), byte(raw, MAX_AT, FLAGS_AT)
   if flags >= EXCLUSIVE then vacate(parse(item.id, raw)) end
   local position = tell('completed', kind, 'completed', item.id, attempts, most)

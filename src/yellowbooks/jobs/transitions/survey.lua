@@ -18,16 +18,16 @@ local function oldest(line)
   return age
 end
 
-for _, name in ipairs(call('HKEYS', tag .. ':lines')) do
-  local kind, lane = string.match(name, '^(.*):(%d)$')
-  local line = line_of(kind, lane)
-  counts.lines[name] = {waiting = line.count, oldest = line.count > 0 and oldest(line) or nil}
+for _, kind in ipairs(call('HKEYS', tag .. ':lines')) do
+  for _, line in pairs(lines_of(kind)) do
+    counts.lines[line.name] = {waiting = line.count, oldest = line.count > 0 and oldest(line) or nil}
+  end
 end
 local gates = call('HGETALL', gates_key)
-for n = 1, #gates, 2 do counts.gates[gates[n]] = cmsgpack.unpack(gates[n + 1]) end
+for n = 1, #gates, 2 do counts.gates[gates[n]] = unpacked(gates[n + 1]) end
 local workers = call('HGETALL', tag .. ':workers')
 for n = 1, #workers, 2 do
-  local worker = cmsgpack.unpack(workers[n + 1])
+  local worker = unpacked(workers[n + 1]) or {kinds = {}, about = 'a record that cannot be read', seen = 0}
   worker.silent = logical - worker.seen
   counts.workers[workers[n]] = worker
 end

@@ -5,7 +5,7 @@
 -- emits:
 local key = tag .. ':locks'
 local stored = try('HGET', key, args.name)
-local lock = type(stored) == 'string' and cmsgpack.unpack(stored)
+local lock = unpacked(stored)
 if not lock or lock.holder ~= args.holder then return cmsgpack.pack('lost') end
 lock.holder = ''
 call('HSET', key, args.name, cmsgpack.pack(lock))
