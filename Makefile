@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock figures clean
+.PHONY: help install run test lint lock figures bench faults explore clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -41,6 +41,15 @@ lock: $(VENV)/.tested   ## write both locks anew: hashes, no addresses
 
 figures: $(VENV)/.tested   ## measure what docs/figures.md says
 	$(BIN)/python -m bench.figures
+
+bench: $(VENV)/.tested   ## measure against the peers, write docs/benchmarks.md
+	$(BIN)/python -m bench.peers_bench
+
+faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
+	$(BIN)/python -m tests.faults --size 400
+
+explore: $(VENV)/.tested   ## search every order of events over the engine's Lua
+	$(BIN)/python -m tests.model
 
 clean:           ## remove what was installed
 	rm -rf $(VENV)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from yellowbooks import wiring
 from yellowbooks.settings import NAMES, SettingsError, load, shown
 
 NO_FILE = Path("/nowhere/.env")
@@ -98,3 +99,16 @@ def test_the_documented_table_is_the_true_one() -> None:
         for name, field in NAMES.items()
     ]
     assert rows == wanted
+
+
+def test_a_module_of_kinds_brings_its_schedules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nightly_report.py").write_text(
+        "from yellowbooks.jobs import Kind, Payload, Schedule\n"
+        "class Report(Payload):\n    day: str = ''\n"
+        "KIND = Kind('report', Report)\n"
+        "SCHEDULES = [Schedule('nightly', '0 3 * * *', KIND, lambda at: Report(day=str(at.date())), 'Asia/Ulaanbaatar')]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = load({"YB_KINDS": "nightly_report"}, NO_FILE).settings
+    assert [kind.name for kind in wiring.kinds(settings)] == ["signin-notification", "report"]
+    assert [schedule.name for schedule in wiring.schedules(settings)] == ["nightly"]

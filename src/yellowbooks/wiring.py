@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from yellowbooks import signin
-from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Worker, unhandled
+from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Schedule, Worker, unhandled
 from yellowbooks.mail import Inbox, Mailer, SmtpMailer, SmtpServer, mailbox
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
@@ -49,6 +49,7 @@ class Roles:
                 concurrency=self.settings.concurrency,
                 grace=grace,
                 tell=self.tell,
+                schedules=schedules(self.settings),
             )
             self._announce(kinds=",".join(kind.name for kind in worker_kinds))
             try:
@@ -149,6 +150,11 @@ def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kin
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")
     return found
+
+
+def schedules(settings: Settings) -> list[Schedule]:
+    """The `SCHEDULES` of the modules of YB_KINDS, where they have some."""
+    return [one for module in settings.kinds for one in getattr(importlib.import_module(module), "SCHEDULES", ())]
 
 
 def _kind_of(module: str) -> Kind[Any]:

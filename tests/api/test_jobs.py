@@ -9,8 +9,9 @@ import pytest
 
 from tests.api.conftest import Api
 from tests.conftest import ValkeyServer
-from tests.parts import take
-from yellowbooks.jobs import Event, Job, Queue, State
+from tests.parts import Ping, take
+from yellowbooks.api.jobs import _answer
+from yellowbooks.jobs import Event, Job, Kind, Queue, State
 from yellowbooks.jobs.outcome import Completed, Retry
 
 PATH = "/api/jobs/signin-notification"
@@ -236,3 +237,11 @@ async def test_a_callers_key_is_no_operators_key(api: Api) -> None:
         assert (await client.get("/api/admin/dlq", headers=caller)).status_code == 401
         assert (await client.get("/api/admin/dlq", headers=admin)).status_code == 200
         assert (await client.get("/inbox", auth=("operator", "admin-key-0123456789"))).status_code == 200
+
+
+async def test_409_names_the_job_that_holds_a_unique_window(queue: Queue, api: Api) -> None:
+    kind = Kind("once", Ping, unique=60.0)
+    first, _ = await queue.admit(kind, Ping(user="bat"))
+    job_id, receipt = await queue.admit(kind, Ping(user="bat"))
+    answer = await _answer(job_id, receipt, api.log.find)
+    assert (answer.status_code, answer.headers["Location"]) == (409, f"/api/jobs/{first}")

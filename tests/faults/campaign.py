@@ -242,8 +242,11 @@ async def full_disk(rig: Rig) -> None:
 
 @row("29, 30 the clock jumps an hour on and an hour back")
 async def clock(rig: Rig) -> None:
-    """No lease ends early and nothing waits for ever: what the scripts remember of the clock is moved."""
-    rig.work(2)
+    """No lease ends early and nothing waits for ever: what the scripts remember of the clock is moved.
+
+    One step of the logical clock is at most 3 s, so a lease must be longer than that.
+    """
+    rig.work(2, lease=10.0)
     asking = asyncio.create_task(rig.ask(rig.size, before=0.05))
     for wall in (-3_600_000, 3_600_000, -3_600_000, 7_200_000):
         await asyncio.sleep(0.4)

@@ -43,7 +43,7 @@ async def test_times_are_those_at_which_it_happens(queue: Queue) -> None:
     lease = await eventually(lambda: take(queue))
     job = await queue.show(job_id)
     assert job is not None
-    assert 0 <= (job.started or 0) / 1000 - time_in(said) < 0.3
+    assert 0 <= (job.started or 0) / 1000 - time_in(said) < 5
     await queue.settle(lease[0], Retry(0.3, "ValueError: x"))
     said = await queue.explain(job_id)
     assert said.startswith("Attempt 1 failed (ValueError: x); attempt 2 of 5 may start at ")
@@ -79,7 +79,7 @@ async def test_quotas_and_exclusive_keys(queue: Queue) -> None:
     said = await queue.explain(second)
     assert said.startswith("The quota of ping is used up; its next slot opens at ")
     [lease] = await eventually(lambda: _claim(queue, limited))
-    assert 0 <= lease.started / 1000 - time_in(said) < 0.3
+    assert 0 <= lease.started / 1000 - time_in(said) < 5
     alone = Kind("alone", Ping, exclusive=True)
     await register(queue, alone)
     runs, waits = await put(queue, alone, 2, user="bat")

@@ -1,6 +1,7 @@
 """Who goes first, who waits for whom, and who may not go: lanes, fairness, keys, windows, quotas and gates."""
 
 import asyncio
+import time
 from itertools import pairwise
 
 import pytest
@@ -53,24 +54,25 @@ async def test_one_job_of_an_exclusive_key_runs_at_a_time(queue: Queue, open_que
 
 
 async def test_a_unique_window_takes_one_job_a_key(queue: Queue) -> None:
-    kind = Kind("ping", Ping, unique=0.3)
+    kind = Kind("ping", Ping, unique=1.0)
     first, _ = await queue.admit(kind, Ping(user="bat"))
     _, second = await queue.admit(kind, Ping(user="bat"))
     assert (second.word, second.first, second.state) == ("seen", first, State.ENQUEUED)
     assert (await queue.admit(kind, Ping(user="dorj")))[1].word == "admitted"
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(1.05)
     assert (await queue.admit(kind, Ping(user="bat")))[1].word == "admitted"
 
 
 async def test_a_quota_is_shared_by_all_workers(queue: Queue, open_queue) -> None:
     kind, other = Kind("ping", Ping, channel="mx", quota=Rate(5, 1.0)), open_queue()
     await put(queue, kind, 20)
+    began = time.monotonic()
     first, wait = await queue.claim([kind], 10)
     assert len(first) == 5
     assert 0 < wait <= 0.2
-    assert (await other.claim([kind], 10))[0] == []
     await asyncio.sleep(0.45)
-    assert 1 <= len((await other.claim([kind], 10))[0]) <= 3
+    more = len((await other.claim([kind], 10))[0])
+    assert 2 <= more <= (time.monotonic() - began) * 5
     await other.close()
 
 
@@ -80,12 +82,14 @@ async def test_an_operator_holds_a_kind_and_lets_it_go_at_a_pace(queue: Queue) -
     assert await take(queue) == []
     assert (await queue.admit(PING, Ping()))[1].word == "admitted"
     assert await queue.unhold("ping", pace=10) == "open"
+    began = time.monotonic()
     assert len(await take(queue, room=100)) == 10
     await asyncio.sleep(0.35)
-    assert 2 <= len(await take(queue, room=100)) <= 5
+    assert 2 <= len(await take(queue, room=100)) <= (time.monotonic() - began) * 10
     assert await queue.unhold("ping") == "open"
     assert await queue.unhold("ping") == "not_held"
-    assert len(await take(queue, room=100)) >= 15
+    assert len(await take(queue, room=100)) > 0
+    assert await take(queue, room=100) == []
     job = await queue.show(ids[0])
     assert job is not None
     assert job.attempts == 1
@@ -123,10 +127,10 @@ async def test_a_breaker_holds_a_channel_and_a_probe_opens_it(queue: Queue, open
 
 
 async def test_a_lock_has_one_holder_and_its_token_grows(queue: Queue) -> None:
-    assert await queue.lock("nightly", "a", 0.3) == 1
-    assert await queue.lock("nightly", "b", 0.3) == 0
-    assert await queue.lock("nightly", "a", 0.3) == 1
-    await asyncio.sleep(0.35)
+    assert await queue.lock("nightly", "a", 1) == 1
+    assert await queue.lock("nightly", "b", 1) == 0
+    assert await queue.lock("nightly", "a", 1) == 1
+    await asyncio.sleep(1.05)
     assert await queue.lock("nightly", "b", 60) == 2
     assert await queue.unlock("nightly", "a") == "lost"
     assert await queue.unlock("nightly", "b") == "unlocked"
@@ -144,14 +148,14 @@ async def test_many_are_admitted_in_order_and_each_is_answered(queue: Queue) -> 
 
 async def test_the_oldest_job_is_found_behind_the_round_of_others(queue: Queue) -> None:
     await put(queue, PING, 1, user="heavy")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
     await queue.admit_many(PING, (Ping(user="heavy") for _ in range(20)))
     await queue.admit(PING, Ping(user="bat"))
     survey = await queue.survey()
-    assert (survey.lines["ping:normal"].oldest or 0) >= 100
+    assert (survey.lines["ping:normal"].oldest or 0) >= 1000
     [lease, *_] = await take(queue, room=2)
     survey = await queue.survey()
-    assert (survey.lines["ping:normal"].oldest or 0) < 100
+    assert (survey.lines["ping:normal"].oldest or 0) < 1000
     assert survey.processing == 2
     await queue.settle(lease, Completed())
 

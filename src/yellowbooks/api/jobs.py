@@ -50,11 +50,17 @@ async def _answer(job_id: str, receipt: Receipt, find: Find) -> Response[dict[st
         return problem(429, detail, headers=wait, retryAfter=seconds)
     if receipt.word == "full":
         return problem(503, "too many jobs are waiting; start more workers", headers=retry_after(FULL_RETRY_MS))
+    if receipt.first:
+        job_id = receipt.first
+        detail = "a job of the same key came a short while ago; this one is not needed"
+    else:
+        same = "it was the same request" if receipt.same else "it was another one"
+        detail = f"a job with this jobId came before; {same}"
     first = None if receipt.state else await _logged(find, job_id)
     return problem(
         409,
-        "a job with this jobId came before; " + ("it was the same request" if receipt.same else "it was another one"),
-        headers=location,
+        detail,
+        headers={"Location": f"/api/jobs/{job_id}"},
         jobId=job_id,
         status=receipt.state or (first.state if first else "completed"),
         sameRequest=receipt.same,
