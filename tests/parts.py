@@ -14,6 +14,8 @@ INDEX_OF = {
     "scheduled": "due", "retrying": "due", "enqueued": "enqueued", "processing": "leases", "dead": "dead",
     "completed": "ended", "cancelled": "ended",
 }  # fmt: skip
+SCANNED = 10_000
+"""Keys a step of a scan walks: the shared server holds every earlier test's keys too."""
 
 
 class Ping(Payload):
@@ -77,7 +79,8 @@ def shift_clock(client: "Valkey[bytes]", tag: str, *, wall: int = 0, logical: in
 def records(client: "Valkey[bytes]", tag: str) -> dict[str, Record]:
     """Every job of a queue, by id."""
     prefix = f"{tag}:job:".encode()
-    found = {key.removeprefix(prefix).decode(): parse(client.get(key)) for key in client.scan_iter(f"{tag}:job:*")}
+    keys = client.scan_iter(f"{tag}:job:*", count=SCANNED)
+    found = {key.removeprefix(prefix).decode(): parse(client.get(key)) for key in keys}
     assert all(found.values())
     return {job_id: record for job_id, record in found.items() if record}
 
@@ -91,7 +94,7 @@ def check_consistent(url: str, tag: str) -> None:
     jobs = records(client, tag)
     places: dict[str, list[str]] = {}
     waiting: dict[str, int] = {}
-    for key in client.scan_iter(f"{tag}:*", count=1000):
+    for key in client.scan_iter(f"{tag}:*", count=SCANNED):
         name = key.decode().removeprefix(f"{tag}:")
         index, _, line = name.partition(":")
         if index in ("enqueued", "behind"):
@@ -115,7 +118,8 @@ def check_consistent(url: str, tag: str) -> None:
         for lane in range(3):
             count = int.from_bytes(stored[18 * lane + 12 : 18 * lane + 18], "big")
             assert count == waiting.get(f"{kind.decode()}:{lane}", 0), (kind, lane)
-    stories = {key.decode().removeprefix(f"{tag}:story:") for key in client.scan_iter(f"{tag}:story:*")}
+    storied = client.scan_iter(f"{tag}:story:*", count=SCANNED)
+    stories = {key.decode().removeprefix(f"{tag}:story:") for key in storied}
     assert stories <= set(jobs)
     client.close()
     assert {job_id: [INDEX_OF[job.state]] for job_id, job in jobs.items()} == places

@@ -189,12 +189,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.do(self.queue.close())
+        self.client.flushall()  # a check walks every key of the server
         self.client.close()
         self.loop.close()
 
 
-def test_any_order_of_verbs(valkey: ValkeyServer) -> None:
-    QueueMachine.url = valkey.url
+def test_any_order_of_verbs(own_valkey: ValkeyServer) -> None:
+    QueueMachine.url = own_valkey.url
     run_state_machine_as_test(
         QueueMachine,
         settings=settings(

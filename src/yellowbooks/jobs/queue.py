@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
@@ -71,18 +70,20 @@ class Queue:
     async def admit_many(
         self, kind: Kind[P], payloads: Iterable[P], *, delay: float = 0.0, lane: Lane | None = None
     ) -> list[tuple[str, Receipt]]:
-        """Take many jobs in, a hundred a call; what was asked before an error stays asked."""
+        """Take many jobs in, in order and a hundred a call; what was asked before an error stays asked."""
         taken: list[tuple[str, Receipt]] = []
-        calls: deque[tuple[list[str], asyncio.Task[list[Receipt]]]] = deque()
+        asked: list[str] = []
+        call: asyncio.Task[list[Receipt]] | None = None
         for some in chunks(payloads, MOST_ITEMS):
             nonce = secrets.token_bytes(6)
             pairs = [self._admission(kind, payload, delay, lane, nonce) for payload in some]
-            calls.append(([admission.id for admission, _ in pairs], asyncio.create_task(self._admit(pairs))))
+            if call:
+                taken += zip(asked, await call, strict=True)
+            asked = [admission.id for admission, _ in pairs]
+            call = asyncio.create_task(self._admit(pairs))
             await asyncio.sleep(0)  # the call leaves while the next one is made ready
-            if len(calls) > 1:
-                taken += await _answered(*calls.popleft())
-        for call in calls:
-            taken += await _answered(*call)
+        if call:
+            taken += zip(asked, await call, strict=True)
         return taken
 
     async def cancel(self, job_ids: Sequence[str]) -> list[str]:
@@ -355,10 +356,6 @@ class Queue:
         for some in chunks(items, MOST_ITEMS) if items or not always else [[]]:
             answers += await self.link.call(verb, items=some, **args)
         return answers
-
-
-async def _answered(job_ids: list[str], call: "asyncio.Task[list[Receipt]]") -> Iterable[tuple[str, Receipt]]:
-    return zip(job_ids, await call, strict=True)
 
 
 def _claimable(kind: Kind[Any] | str) -> Claimable:
