@@ -21,7 +21,7 @@ BELOW: dict[str, set[str]] = {
     "api": {"signin", "jobs", "mail"},
     "wiring": {"signin", "joblog", "api", "jobs", "mail", "settings", "observe"},
     "embedded": {"settings", "observe", "processes"},
-    "cli": {"wiring", "embedded", "acceptance", "observe", "processes", "settings"},
+    "cli": {"wiring", "embedded", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
 }  # fmt: skip
 

@@ -1,10 +1,9 @@
-"""The command line: each command a few lines."""
+"""The roles of the system: everything at once, or one by one."""
 
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,39 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from yellowbooks import __version__
-from yellowbooks.settings import Loaded, Settings, SettingsError, inherited, load, shown
+from yellowbooks.cli.base import WRONG_SETTING, clear_errors, load_settings, main
+from yellowbooks.settings import Settings, inherited, load
 
 if TYPE_CHECKING:
     from yellowbooks.wiring import Roles
 
-WRONG_SETTING = 2
-
-
 reload_option = click.option("--reload", is_flag=True, help="Start again when code or templates change (development).")
 child_option = click.option("--child", is_flag=True, hidden=True)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="yellowbooks")
-def main() -> None:
-    """Background jobs that tell people what happened to their account."""
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """A wrong setting is one line a mistake and exit status 2."""
-    try:
-        yield
-    except SettingsError as error:
-        click.echo(f"yellowbooks: {error}", err=True)
-        raise SystemExit(WRONG_SETTING) from None
-
-
-def _load() -> Loaded:
-    loaded = load()
-    for warning in loaded.warnings:
-        click.echo(f"yellowbooks: {warning}", err=True)
-    return loaded
 
 
 @main.command()
@@ -59,8 +33,8 @@ def up(workers: int, port: int | None) -> None:
     from yellowbooks.processes import Misconfigured
     from yellowbooks.wiring import check, make_data_dir
 
-    with _clear_errors():
-        settings = _load().settings
+    with clear_errors():
+        settings = load_settings().settings
         settings = replace(settings, port=port) if port else settings
         check(settings)
         make_data_dir(settings.data_dir)
@@ -117,7 +91,7 @@ def api(reload: bool, child: bool, alone: bool) -> None:
     from yellowbooks.processes import Child, beside, role
     from yellowbooks.wiring import Roles, check, make_data_dir, open_queue
 
-    with _clear_errors():
+    with clear_errors():
         settings = _role_settings(child)
         check(settings)
         open_queue(settings)
@@ -154,43 +128,11 @@ def recorder(child: bool) -> None:
     _run_role("recorder", child, lambda roles: roles.recorder())
 
 
-@main.command()
-@click.option("--url", help="The API to check (default: YB_HOST and YB_PORT).")
-@click.option("--email", default="check@example.com", show_default=True, help="Who gets the mails of the check.")
-def check(url: str | None, email: str) -> None:
-    """Run the acceptance cases against a running system: a line each, exit status 0 where all pass."""
-    from yellowbooks.acceptance import Case, Check
-
-    def show(case: Case) -> None:
-        click.echo(f"{'ok  ' if case.passed else 'FAIL'}  {case.name}: {case.detail}")
-
-    with _clear_errors():
-        settings = _load().settings
-    keys = ("".join(settings.api_keys[:1]), "".join(settings.admin_keys[:1]))
-    address = url or f"http://{settings.host}:{settings.port}"
-    if not Check(address, email, *keys, limit=settings.rate_limit[0]).run(show):
-        raise SystemExit(1)
-
-
-@main.command()
-def settings() -> None:
-    """Print every setting, its value, where it came from and what it means; secrets stay hidden."""
-    from rich.console import Console
-    from rich.table import Table
-
-    with _clear_errors():
-        rows = shown(_load())
-    table = Table("setting", "value", "from", "meaning", box=None)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False).print(table)
-
-
 def _run_role(name: str, child: bool, run: Callable[["Roles"], None]) -> None:
     from yellowbooks.observe import observer
     from yellowbooks.wiring import Roles, check, make_data_dir, open_queue
 
-    with _clear_errors():
+    with clear_errors():
         settings = _role_settings(child)
         check(settings)
         open_queue(settings)
@@ -204,16 +146,16 @@ def _role_settings(child: bool) -> Settings:
     if child:
         end_with_parent()
         return load().settings
-    return _load().settings
+    return load_settings().settings
 
 
 def _reload(name: str) -> None:
     from watchfiles import PythonFilter, run_process
 
-    with _clear_errors():
-        kinds = _load().settings.kinds
+    with clear_errors():
+        kinds = load_settings().settings.kinds
     sys.path.insert(0, str(Path.cwd()))
     origins = [spec.origin for module in kinds if (spec := importlib.util.find_spec(module)) and spec.origin]
     ours = PythonFilter(extra_extensions=(".lua", ".toml", ".txt", ".html", ".css"))
     command = f"{sys.executable} -m yellowbooks {name}"
-    run_process(Path(__file__).parent, *origins, target=command, target_type="command", watch_filter=ours)
+    run_process(Path(__file__).parent.parent, *origins, target=command, target_type="command", watch_filter=ours)
