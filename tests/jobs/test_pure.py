@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import struct
 from pathlib import Path
 
 import msgspec
@@ -155,7 +156,7 @@ def test_lua_and_python_agree_on_the_record() -> None:
     [head, fixed, version] = re.findall(
         r"^local HEAD, BODY, VERSION = '(.*?)', '(.*?)', (\d+)$", prelude, re.MULTILINE
     )[0]
-    [size] = re.findall(r"FRONT_SIZE, HEAD_SIZE = '.*?', 36, (\d+)$", prelude, re.MULTILINE)
+    [(front, size)] = re.findall(r"FRONT_SIZE, HEAD_SIZE = (\d+), (\d+)$", prelude, re.MULTILINE)
     named = re.findall(r"^-- record: (.*)$", prelude, re.MULTILINE)[0].split()
     theirs = re.sub(
         r"([cI])(\d+)", lambda m: f"{m[2]}s" if m[1] == "c" or m[2] == "6" else {"2": "H", "4": "I"}[m[2]], head
@@ -163,6 +164,7 @@ def test_lua_and_python_agree_on_the_record() -> None:
     assert theirs == record.HEAD.format
     assert int(version) == record.VERSION
     assert int(size) == record.HEAD.size
+    assert int(front) == struct.calcsize(record.HEAD.format.replace("BBH6s6s", ""))
     assert len(named) == len(record.HEAD.unpack(bytes(record.HEAD.size)))
     assert fixed == ">c8BBBBc0Bc0Bc0"
     assert record.BODY.format == ">8sBBB"

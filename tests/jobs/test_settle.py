@@ -8,7 +8,7 @@ from valkey import Valkey
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, put, records, take
 from yellowbooks.jobs import Kind, LeaseLost, Queue, State
-from yellowbooks.jobs.outcome import Completed, Dead, Retry
+from yellowbooks.jobs.outcome import Completed, Dead, Outcome, Retry
 
 
 async def state_of(queue: Queue, job_id: str) -> State:
@@ -26,6 +26,21 @@ async def test_completed_and_told_twice(queue: Queue, ping: Kind[Ping], valkey: 
     client = Valkey.from_url(valkey.url)
     assert records(client, queue.tag)[job_id].payload == b""  # no personal data after the work is done
     client.close()
+
+
+@pytest.mark.parametrize("outcome", [Completed(), Retry(60, "e"), Dead("e")])
+async def test_told_twice_in_one_call(queue: Queue, ping: Kind[Ping], outcome: Outcome) -> None:
+    await put(queue, ping, 2)
+    first, second = await take(queue)
+    answers = await queue.settle_many([(first, outcome), (second, Completed()), (first, Completed()), (first, outcome)])
+    assert answers == ["settled", "settled", "already", "already"]
+
+
+async def test_an_id_that_stands_twice_in_a_line_is_leased_once(queue: Queue, ping: Kind[Ping]) -> None:
+    [job_id] = await put(queue, ping)
+    await queue.link.client.rpush(f"{queue.tag}:enqueued:ping:1:0", job_id)
+    assert [lease.job_id for lease in await take(queue)] == [job_id]
+    await queue.link.client.hset(f"{queue.tag}:lines", "ping", bytes(54))
 
 
 async def test_a_retry_waits_its_time_and_then_runs(queue: Queue, ping: Kind[Ping]) -> None:

@@ -213,7 +213,7 @@ class Explorer:
                 yield "has no answer to repeat", self._change(after, n, Holder(claims=worker.claims + 1))
             return
         job = found[0].decode()
-        held = Holder(claims=worker.claims + 1, job=job, token=f"{claim}01", step="claimed")
+        held = Holder(claims=worker.claims + 1, job=job, token=f"{claim}00", step="claimed")
         yield f"claims {job}", self._change(after, n, held)
         if not worker.repeating:
             yield f"loses the reply to its claim of {job}", self._lost(after, n, replace(worker, repeating=True))
@@ -225,10 +225,11 @@ class Explorer:
 
     def _settle(self, world: World, n: int, worker: Holder) -> Iterator[tuple[str, World]]:
         after = self._after(world)
-        item: dict[str, Any] = {"id": worker.job, "token": worker.token, "error": "e", "spent": True}
+        other = None
         if worker.outcome != "completed":
-            item["outcome"] = worker.outcome
-        [answer], _ = self.call(after.store, "settle", items=[item], channels={}, pace=1)
+            other = {"outcome": worker.outcome, "error": "e", "spent": True}
+        said = {"ids": [worker.job], "tokens": [worker.token], "others": [other]}
+        [answer], _ = self.call(after.store, "settle", **said, channels={}, pace=1)
         if answer == "settled":
             if worker.token in after.settled:
                 after.ended["!"] = f"{worker.job} was settled twice by one token"

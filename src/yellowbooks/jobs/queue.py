@@ -157,8 +157,17 @@ class Queue:
         """End attempts, as `settle`. `kinds` are those of the worker, whose channels a settlement may open or hold."""
         known = {kind.name: kind for kind in kinds}
         channels = {kind.name: kind.channel for kind in kinds if kind.channel != kind.name}
-        items = [_settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in settlements]
-        return await self._batched("settle", items, channels=channels, pace=REOPENING_PACE)
+        answers: list[str] = []
+        for some in chunks(settlements, MOST_ITEMS):
+            answers += await self.link.call(
+                "settle",
+                ids=[lease.job_id for lease, _ in some],
+                tokens=[lease.token for lease, _ in some],
+                others=[_settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
+                channels=channels,
+                pace=REOPENING_PACE,
+            )
+        return answers
 
     async def release(self, leases: Sequence[Lease]) -> list[str]:
         """Give back jobs that were not begun: «released» or «stale» for each."""
@@ -333,7 +342,7 @@ class Queue:
             if job is None:
                 continue
             if job.state is State.ENQUEUED:
-                token, attempt, started = f"{claim_id}{n // 2 + 1:02x}", job.attempts + 1, at
+                token, attempt, started = f"{claim_id}{n // 2:02d}", job.attempts + 1, at
             else:
                 token, attempt, started = job.token, job.attempts, job.started
             yield Lease(
@@ -369,14 +378,14 @@ def _held(leases: Sequence[Lease]) -> list[Held]:
     return [Held(lease.job_id, lease.token) for lease in leases]
 
 
-def _settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settlement:
+def _settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settlement | None:
     if isinstance(outcome, Completed):
-        return Settlement(lease.job_id, lease.token)
+        return None
     if not isinstance(outcome, Retry):
-        return Settlement(lease.job_id, lease.token, "dead", 0, outcome.error, outcome.cause)
+        return Settlement("dead", 0, outcome.error, outcome.cause)
     held = outcome.hold is not None
     return Settlement(
-        lease.job_id, lease.token, "retry", round(outcome.delay * 1000), outcome.error, outcome.cause,
+        "retry", round(outcome.delay * 1000), outcome.error, outcome.cause,
         outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if held else None,
         round((outcome.hold or 0) * 1000),
     )  # fmt: skip

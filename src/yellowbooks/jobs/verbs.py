@@ -88,9 +88,7 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     `hold` names the channel that the attempt found unusable.
     """
 
-    id: str
-    token: str
-    outcome: str | None = None
+    outcome: str
     delay: int = 0
     error: str = ""
     cause: str = ""
@@ -106,7 +104,7 @@ VERBS: dict[str, Script[Any]] = {
     "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle"), item=Held),
     "leave": Script("leave", str, args=("worker",)),
     "commit": Script("commit", list[str], args=("items", "lease"), item=Held),
-    "settle": Script("settle", list[str], args=("items", "channels", "pace"), item=Settlement),
+    "settle": Script("settle", list[str], args=("ids", "tokens", "others", "channels", "pace"), item=Settlement),
     "release": Script("release", list[str], args=("items",), item=Held),
     "note": Script("note", list[str], args=("items",), item=Note),
     "requeue": Script("requeue", list[str], args=("items",), item=Requeue),

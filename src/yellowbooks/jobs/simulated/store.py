@@ -85,7 +85,13 @@ class Store:
 
     def do_mget(self, *keys: bytes) -> list[bytes | None]:
         """MGET."""
-        return [self._get(key, bytes) for key in keys]
+        return [value if isinstance(value := self.values.get(key), bytes) else None for key in keys]
+
+    def do_mset(self, *pairs: bytes) -> str:
+        """MSET."""
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            self.do_set(key, value)
+        return "OK"
 
     def do_set(self, key: bytes, value: bytes, *options: bytes) -> str:
         """SET, with PX."""

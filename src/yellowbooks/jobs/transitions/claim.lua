@@ -18,11 +18,16 @@ local function answer(id, record)
   bytes = bytes + #record
 end
 
+local function token_of(n)
+  local ones = (n - 1) % 10
+  return args.claim .. char(48 + (n - 1 - ones) / 10, 48 + ones)
+end
+
 -- The reply to this claim was lost: give the same one again.
 local function again(ids)
   for i, id in ipairs(ids) do
     local record = try('GET', job_prefix .. id)
-    if holds(parse(id, record), string.format('%s%02x', args.claim, i)) then answer(id, record) end
+    if holds(parse(id, record), token_of(i)) then answer(id, record) end
   end
 end
 
@@ -80,7 +85,10 @@ local function reap_expired()
   end
 end
 
-local ids, leases = {}, {}
+local ids, leases, leased = {}, {}, {}
+local lease_ends = string.format('%.0f', logical + args.lease)
+local began = pack('>I6I6', at, at)
+local claimed = char(VERSION, NUMBERS.processing)
 
 -- One job of an exclusive key runs at a time; the others stand behind it.
 local function stands_behind(id, raw)
@@ -91,19 +99,19 @@ local function stands_behind(id, raw)
   return true
 end
 
--- The worker is given the record as it was, and makes the same changes to it.
-local function lease(id, kind)
-  local key = job_prefix .. id
-  local raw = try('GET', key)
+-- The worker is given the record as it was, and makes the same changes to it. `raw` was read with those of the others,
+-- so that an id that stands twice in a line is told apart by `leased`.
+local function lease(id, kind, key, raw)
+  if not raw then raw = try('GETRANGE', key, 0, 0) end
   if type(raw) ~= 'string' or #raw <= KIND_AT or byte(raw) ~= VERSION then return quarantine(id, raw) end
   local _, state, attempts = byte(raw, 1, 3)
   local most, flags = byte(raw, MAX_AT, FLAGS_AT)
-  if state ~= NUMBERS.enqueued or (flags >= EXCLUSIVE and stands_behind(id, raw)) then return end
-  ids[#ids + 1] = id
+  if state ~= NUMBERS.enqueued or leased[id] or (flags >= EXCLUSIVE and stands_behind(id, raw)) then return end
+  ids[#ids + 1], leased[id] = id, true
   local position = tell('claimed', kind, 'processing', id, attempts + 1, most)
-  local token = string.format('%s%02x', args.claim, #ids)
-  call('SETRANGE', key, 0, pack(FRONT, VERSION, NUMBERS.processing, attempts + 1, 0, token, at, at, position))
-  leases[#leases + 1] = logical + args.lease
+  local token = token_of(#ids)
+  call('SETRANGE', key, 0, claimed .. char(attempts + 1, 0) .. token .. began .. pack('>I4', position))
+  leases[#leases + 1] = lease_ends
   leases[#leases + 1] = id
   answer(id, raw)
 end
@@ -121,7 +129,10 @@ local function take_line(line, count)
     local found = call('LPOP', round_key(line, line.round), math.min(target - #ids, chunk()))
     if found then
       line.count, line.changed = line.count - #found, true
-      for _, id in ipairs(found) do lease(id, line.kind) end
+      local keys = {}
+      for i, id in ipairs(found) do keys[i] = job_prefix .. id end
+      local raws = call('MGET', unpack(keys))
+      for i, id in ipairs(found) do lease(id, line.kind, keys[i], raws[i]) end
     elseif line.round < line.last then
       line.round, line.changed, steps = line.round + 1, true, steps + 1
     else

@@ -56,11 +56,12 @@ do
   end
 end
 
--- The record. Its head changes and belongs to these scripts; the rest is the caller's, see `record.py`.
+-- The record. Its head changes and belongs to these scripts, its front (up to seq) at every step of the ordinary way;
+-- the rest is the caller's, see `record.py`.
 -- record: version state attempts marks token started at seq crashes uncertain generation logical created
 -- body: fingerprint lane max_attempts flags kind account nonce
 local HEAD, BODY, VERSION = '>BBBBc16I6I6I4BBI2I6I6', '>c8BBBBc0Bc0Bc0', 1
-local FRONT, FRONT_SIZE, HEAD_SIZE = '>BBBBc16I6I6I4', 36, 52
+local FRONT_SIZE, HEAD_SIZE = 36, 52
 local MAX_AT, FLAGS_AT, KIND_AT = HEAD_SIZE + 10, HEAD_SIZE + 11, HEAD_SIZE + 12
 local LONGEST = 320
 local NONE = string.rep('\0', 16)
@@ -103,17 +104,27 @@ end
 -- Events wait here, packed, until `finish` writes them as one entry: groups of name, kind, state, and for each event
 -- job, attempt, max_attempts and what else there is. Counts stay below 128, so that each is one byte of MessagePack.
 local groups, group = {}, {}
+local heads, tails = {}, {}
 local function tell(name, kind, state, id, attempt, most, more)
   if group.name ~= name or group.kind ~= kind or group.state ~= state then
     group = {name = name, kind = kind, state = state}
     groups[#groups + 1] = group
   end
   seq = seq + 1
-  local length = #id < 32 and char(160 + #id) or char(217, #id)
+  local length, counts = #id, attempt * 256 + most
+  local head, tail = heads[length], tails[counts]
+  if not head then
+    head = length < 32 and char(160 + length) or char(217, length)
+    heads[length] = head
+  end
+  if not tail then
+    tail = char(attempt, most)
+    tails[counts] = tail
+  end
   if more then
-    group[#group + 1] = '\148' .. length .. id .. char(attempt, most) .. cmsgpack.pack(more)
+    group[#group + 1] = '\148' .. head .. id .. tail .. cmsgpack.pack(more)
   else
-    group[#group + 1] = '\147' .. length .. id .. char(attempt, most)
+    group[#group + 1] = '\147' .. head .. id .. tail
   end
   return seq
 end

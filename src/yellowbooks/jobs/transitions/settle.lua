@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- settle: end one attempt as completed (the outcome left out), retry or dead. Only the token's holder may; told twice,
--- it is done once.
--- args: items channels pace
--- item: id token outcome delay error cause uncertain spent hold probe
+-- settle: end attempts as completed, retry or dead. Only a token's holder may; told twice, it is done once. `ids` and
+-- `tokens` go side by side with `others`, which has null where the attempt completed: most do, and lists of words are
+-- read in a third of the time of tables.
+-- args: ids tokens others channels pace
+-- item: outcome delay error cause uncertain spent hold probe
 -- gives: settled | already | stale
 -- emits: completed retried deferred died
 local gated = call('EXISTS', gates_key) == 1
@@ -27,47 +28,74 @@ local function hold(channel, item)
   gated = true
 end
 
+local function fail(job, token, other)
+  vacate(job)
+  if other.outcome == 'retry' then
+    retry(job, other)
+  else
+    job.attempt = job.attempts
+    bury(job, other.error or '', other.cause or '', token)
+  end
+  if other.hold then hold(other.hold, other) end
+end
+
 -- A probe came through: what a breaker held leaves at a pace.
 local function open(channel)
   local gate = gate_of(channel)
   if gate and gate.by == 'breaker' then call('HSET', gates_key, channel, cmsgpack.pack({pace = args.pace})) end
 end
 
--- The ordinary end, made in place: a completed job is the head and the fixed part of the body of what it was.
-local function complete(item, raw)
-  local kind_ends = KIND_AT + byte(raw, KIND_AT)
-  local account_ends = kind_ends + 1 + byte(raw, kind_ends + 1)
-  local kind, body_ends = sub(raw, KIND_AT + 1, kind_ends), account_ends + 1 + byte(raw, account_ends + 1)
-  local attempts, most, flags = byte(raw, 3), byte(raw, MAX_AT, FLAGS_AT)
-  if flags >= EXCLUSIVE then vacate(parse(item.id, raw)) end
-  local position = tell('completed', kind, 'completed', item.id, attempts, most)
-  call('SET', job_prefix .. item.id, pack('>BBBBc16c6I6I4', VERSION, NUMBERS.completed, attempts, byte(raw, 4) - byte(raw, 4) % 2, item.token,
-    sub(raw, 21, 26), at, position) .. sub(raw, 37, body_ends))
-  ended[#ended + 1] = item.id
+-- Records are read together and, where they end in the ordinary way, written together: a command a job costs more
+-- than what it does. `fresh` has what an earlier item of this call made of a record.
+local keys, writes, fresh = {}, {}, {}
+for i, id in ipairs(args.ids) do keys[i] = job_prefix .. id end
+local raws = #keys > 0 and call('MGET', unpack(keys)) or {}
+
+-- The ordinary end: a completed job is the head and the fixed part of the body of what it was.
+local completed = char(VERSION, NUMBERS.completed)
+local ended_at = pack('>I6', at)
+local function complete(id, key, raw)
+  local attempts, marks = byte(raw, 3, 4)
+  local most, flags, kind_size = byte(raw, MAX_AT, KIND_AT)
+  local account_at = KIND_AT + kind_size + 1
+  local nonce_at = account_at + byte(raw, account_at) + 1
+  local kind = sub(raw, KIND_AT + 1, account_at - 1)
+  if flags >= EXCLUSIVE then vacate(parse(id, raw)) end
+  local position = tell('completed', kind, 'completed', id, attempts, most)
+  local record = completed .. char(attempts, marks - marks % 2) .. sub(raw, 5, 26) .. ended_at .. pack('>I4', position)
+    .. sub(raw, FRONT_SIZE + 1, nonce_at + byte(raw, nonce_at))
+  writes[#writes + 1] = key
+  writes[#writes + 1] = record
+  fresh[id] = record
+  ended[#ended + 1] = id
   if gated then open(args.channels[kind] or kind) end
 end
 
-return each(function(item)
-  local raw = try('GETRANGE', job_prefix .. item.id, 0, LONGEST)
-  local ours = type(raw) == 'string' and byte(raw) == VERSION and byte(raw, 2) == NUMBERS.processing
-    and sub(raw, 5, 20) == item.token
-  if not ours then
-    local job = parse(item.id, raw)
-    return job and job.state ~= 'processing' and job.token == item.token and 'already' or 'stale'
+local function ours(raw, token)
+  if not raw then return false end
+  local version, state = byte(raw, 1, 2)
+  return version == VERSION and state == NUMBERS.processing
+    and sub(raw, 5, 20) == token
+end
+
+local function settle(id, token, other, i)
+  local raw = fresh[id] or raws[i]
+  if not ours(raw, token) then
+    local job = parse(id, raw)
+    return job and job.state ~= 'processing' and job.token == token and 'already' or 'stale'
   end
-  leave(item.id)
-  if not item.outcome then
-    complete(item, raw)
-    return 'settled'
-  end
-  local job = parse(item.id, raw)
-  vacate(job)
-  if item.outcome == 'retry' then
-    retry(job, item)
+  leave(id)
+  if other then
+    fail(parse(id, raw), token, other)
+    fresh[id] = call('GET', keys[i])
   else
-    job.attempt = job.attempts
-    bury(job, item.error or '', item.cause or '', item.token)
+    complete(id, keys[i], raw)
   end
-  if item.hold then hold(item.hold, item) end
   return 'settled'
-end)
+end
+
+local answers = {}
+for i, id in ipairs(args.ids) do answers[i] = settle(id, args.tokens[i], args.others[i], i) end
+if #writes > 0 then call('MSET', unpack(writes)) end
+finish()
+return cmsgpack.pack(answers)
