@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from yellowbooks import signin
+from yellowbooks import __version__, signin
 from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Schedule, Worker, unhandled
 from yellowbooks.mail import Inbox, Mailer, SmtpMailer, SmtpServer, mailbox
 from yellowbooks.observe import Tell
@@ -173,7 +173,7 @@ def open_queue(settings: Settings) -> Queue:
         raise SettingsError(
             "YB_VALKEY_URL: is not set; for example YB_VALKEY_URL=valkey://127.0.0.1:6379/0, or run `up`"
         )
-    return Queue(settings.valkey_url, lease=settings.lease_seconds, retention=settings.retention)
+    return Queue(settings.valkey_url, lease=settings.lease_seconds, retention=settings.retention, release=__version__)
 
 
 def open_inbox(settings: Settings) -> Inbox:

@@ -97,7 +97,7 @@ async def test_409_after_the_job_was_forgotten(
     await forgetful.close()
     api.log.jobs["a"] = Job(
         id="a", kind="signin-notification", state=State.CANCELLED, attempts=0, max_attempts=5, crashes=0, generation=1,
-        created=0, started=None, ended=1, due=None, error=None, history=(Event(job="a", name="admitted", at=0, kind="x", state="enqueued"),),
+        created=0, started=None, ended=1, due=None, history=(Event(job="a", name="admitted", at=0, kind="x", state="enqueued"),),
     )  # fmt: skip
     assert assert_problem(await post(client, jobId="a"), 409)["status"] == "cancelled"
     assert (await client.get("/api/jobs/a")).json()["status"] == "cancelled"
@@ -169,7 +169,7 @@ async def test_503_where_the_queue_is_away(api: Api) -> None:
 async def test_a_job_is_shown_from_the_log_while_the_queue_is_away(api: Api) -> None:
     api.log.jobs["a"] = Job(
         id="a", kind="ping", state=State.COMPLETED, attempts=1, max_attempts=5, crashes=0, generation=1, created=0,
-        started=1, ended=2, due=None, error=None, history=(),
+        started=1, ended=2, due=None, history=(),
     )  # fmt: skip
     async with api.client(queue=Queue("unix:///nowhere/valkey.sock")) as client:
         assert (await client.get("/api/jobs/a")).json()["status"] == "completed"
@@ -203,7 +203,7 @@ async def test_the_schema_describes_the_payloads(client: httpx.AsyncClient) -> N
     assert document["openapi"].startswith("3.1")
     paths = {
         PATH, "/api/jobs/ping", "/api/jobs/{job_id}", "/api/admin/dlq", "/api/admin/dlq/retry",
-        "/api/admin/dlq/{job_id}/retry", "/api/admin/dlq/{job_id}", "/healthz", "/readyz",
+        "/api/admin/dlq/{job_id}/retry", "/api/admin/dlq/{job_id}", "/api/admin/dlq/causes", "/healthz", "/readyz",
     }  # fmt: skip
     assert set(document["paths"]) == paths
     sign_in = document["components"]["schemas"]["SignIn"]

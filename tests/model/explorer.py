@@ -229,7 +229,7 @@ class Explorer:
         if worker.outcome != "completed":
             other = {"outcome": worker.outcome, "error": "e", "spent": True}
         said = {"ids": [worker.job], "tokens": [worker.token], "others": [other]}
-        [answer], _ = self.call(after.store, "settle", **said, channels={}, pace=1)
+        [answer], _ = self.call(after.store, "settle", **said, channels={}, pace=1, release=None)
         if answer == "settled":
             if worker.token in after.settled:
                 after.ended["!"] = f"{worker.job} was settled twice by one token"

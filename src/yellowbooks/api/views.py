@@ -33,6 +33,22 @@ def job_view(job: Job) -> dict[str, Any]:
     }
 
 
+def dead_view(job: Job) -> dict[str, Any]:
+    """A dead job as an operator sees it: what sort of failure it was, and where in the code each attempt failed."""
+    failed = job.failed
+    history = [_event_view(event) | _place_view(event) for event in job.history]
+    return job_view(job) | {
+        "cause": failed.cause if failed else None,
+        "release": failed.release if failed else None,
+        "history": history,
+    }
+
+
+def _place_view(event: Event) -> dict[str, str]:
+    view = {"cause": event.cause, "release": event.release, "trace": event.trace}
+    return {key: value for key, value in view.items() if value}
+
+
 def _event_view(event: Event) -> dict[str, Any]:
     view = {
         "at": time(event.at),

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yellowbooks.joblog.fold import Row
-from yellowbooks.jobs import Event, Job, State
+from yellowbooks.jobs import Event, Job, State, failure
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -161,7 +161,7 @@ def job_of(found: Found[Any]) -> Job:
         started=_milliseconds(values["started_at"]),
         ended=_milliseconds(values["processed_at"]),
         due=_milliseconds(values["next_attempt_at"]),
-        error=values["error"],
+        failed=failure(history),
         history=history,
     )
 

@@ -1,8 +1,9 @@
 """The engine: a queue of jobs with attempts, leases and dead letters. It knows nothing of e-mail, HTTP or SQL."""
 
 from yellowbooks.jobs.backoff import Backoff
+from yellowbooks.jobs.dead_letters import Wanted, causes, find
 from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.job import Job, State
+from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, fingerprint, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable
@@ -36,7 +37,11 @@ __all__ = [
     "State",
     "ThreadLease",
     "Uncertain",
+    "Wanted",
     "Worker",
+    "causes",
+    "failure",
+    "find",
     "fingerprint",
     "unhandled",
 ]

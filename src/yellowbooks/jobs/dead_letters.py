@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from yellowbooks.jobs.job import Job
 from yellowbooks.jobs.kind import Recovery
@@ -14,12 +15,13 @@ BY_RECOVERY = "recovery"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which dead jobs: all of what is given. `cause` is the beginning of a cause, `error` a part of the error,
-    `died_after` and `died_before` are ms since 1970."""
+    """Which dead jobs: all of what is given. `cause` is the beginning of a cause, `error` a part of the error (any
+    case), `release` the version of the code that failed; `died_after` and `died_before` are ms since 1970."""
 
     kind: str | None = None
     cause: str | None = None
     error: str | None = None
+    release: str | None = None
     died_after: int | None = None
     died_before: int | None = None
 
@@ -29,15 +31,27 @@ class Wanted:
         return (
             (self.kind is None or job.kind == self.kind)
             and (self.cause is None or (job.cause or "").startswith(self.cause))
-            and (self.error is None or self.error in (job.error or ""))
+            and (self.error is None or self.error.casefold() in (job.error or "").casefold())
+            and (self.release is None or (job.failed is not None and job.failed.release == self.release))
             and (self.died_after is None or died >= self.died_after)
             and (self.died_before is None or died < self.died_before)
         )
 
 
-async def find(queue: Queue, wanted: Wanted = Wanted()) -> AsyncIterator[Job]:
-    """The dead jobs that are wanted, newest first. Requeue the ids of this list, and the count is what was shown."""
-    cursor: str | None = None
+class Fingerprint(NamedTuple):
+    """What dead jobs have in common: their kind, the cause (what the handler said, or the error without its numbers),
+    and the release that failed."""
+
+    kind: str
+    cause: str
+    release: str
+
+
+async def find(queue: Queue, wanted: Wanted = Wanted(), cursor: str | None = None) -> AsyncIterator[Job]:
+    """The dead jobs that are wanted, newest first. Requeue the ids of this list, and the count is what was shown.
+
+    `cursor` is that of an earlier page. Raises `ValueError` where it is none.
+    """
     while True:
         jobs, cursor, _ = await queue.dead(PAGE, cursor)
         for job in jobs:
@@ -47,10 +61,13 @@ async def find(queue: Queue, wanted: Wanted = Wanted()) -> AsyncIterator[Job]:
             return
 
 
-async def causes(queue: Queue) -> list[tuple[str, str, int]]:
-    """Kind, cause and how many died of it, the most frequent first."""
-    counts = Counter([(job.kind, job.cause or "") async for job in find(queue)])
-    return [(kind, cause, count) for (kind, cause), count in counts.most_common()]
+async def causes(queue: Queue, wanted: Wanted = Wanted()) -> list[tuple[Fingerprint, int]]:
+    """What the dead jobs died of, and how many of it, the most frequent first."""
+    counts: Counter[Fingerprint] = Counter()
+    async for job in find(queue, wanted):
+        release = (job.failed.release if job.failed else None) or ""
+        counts[Fingerprint(job.kind, job.cause or "", release)] += 1
+    return counts.most_common()
 
 
 async def recover(queue: Queue, kind: str, recovery: Recovery) -> int:

@@ -9,8 +9,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `name` is the word of the transition (admitted, promoted, claimed, completed, retried, deferred, died, crashed,
     released, requeued, cancelled, discarded, edited, noted). `at` and `due` are milliseconds since
     1970-01-01T00:00:00Z by the queue's clock; `at` never goes back. `state` is the state after the transition.
-    `cause` groups failures of one sort; `by` is the operator, or the rule, that did it. `position` is the event's
-    place in the stream, such as `1763968888123-1`; it is empty in a job's own history.
+    `cause` groups failures of one sort; `release` is that of the worker where it failed; `by` is the operator, or the
+    rule, that did it. `trace`, where in the code it failed, stands only in a job's own history. `position` is the
+    event's place in the stream, such as `1763968888123-1`; it is empty in a job's own history.
     """
 
     job: str
@@ -23,6 +24,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     due: int | None = None
     error: str | None = None
     cause: str | None = None
+    release: str | None = None
+    trace: str | None = None
     worker: str | None = None
     by: str | None = None
     note: str | None = None

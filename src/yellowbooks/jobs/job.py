@@ -43,6 +43,7 @@ A job is in exactly one index, and the state in its record agrees with that inde
     COMPLETED, CANCELLED  ended     by the time it ended; forgotten after the retention, once the log has it
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -76,6 +77,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     started: int | None
     ended: int | None
     due: int | None
-    error: str | None
-    cause: str | None = None
+    failed: Event | None = None
     history: tuple[Event, ...] = ()
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong last; None where nothing did since it was admitted, requeued or completed."""
+        return self.failed.error if self.failed else None
+
+    @property
+    def cause(self) -> str | None:
+        """What sort of failure it was."""
+        return self.failed.cause if self.failed else None
+
+
+def failure(history: Iterable[Event]) -> Event | None:
+    """The last failure of a job that nothing has made up for."""
+    failed = None
+    for event in history:
+        failed = event if event.error else None if event.name in ("requeued", "completed") else failed
+    return failed

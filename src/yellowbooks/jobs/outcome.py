@@ -1,13 +1,15 @@
 """A handler's answer or exception becomes exactly one outcome. Pure: nothing is written here."""
 
 import re
-from dataclasses import dataclass
+import traceback
+from dataclasses import dataclass, field
 from typing import Literal
 
 from yellowbooks.jobs.backoff import Backoff
 
 ERROR_LENGTH = 500  # characters of an error that are kept
 CAUSE_LENGTH = 100
+TRACE_LENGTH = 1_500
 PARKED_SECONDS = 60.0  # how soon a job that no worker here can read is offered again
 
 Doubt = Literal["resend_once", "hold"]
@@ -74,6 +76,7 @@ class Retry:
     """This attempt did not do it; the next one starts after `delay` seconds.
 
     `spent` says that it counts as an attempt. `hold` says that the channel is to be held, with a probe so often (s).
+    `trace` is where in the code it failed.
     """
 
     delay: float
@@ -82,6 +85,7 @@ class Retry:
     uncertain: bool = False
     spent: bool = True
     hold: float | None = None
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Dead:
 
     error: str
     cause: str = ""
+    trace: str = field(default="", compare=False)
 
 
 Outcome = Completed | Retry | Dead
@@ -116,6 +121,20 @@ def cause_of(error: BaseException) -> str:
     return re.sub(r"\d+", "#", describe(error))[:CAUSE_LENGTH]
 
 
+def trace_of(error: BaseException) -> str:
+    """Where in the code it failed, the innermost frames last; at most 1,500 characters, of the end.
+
+    Only places and our own source: the messages of errors may hold what a caller sent.
+    """
+    chain: list[str] = []
+    at: BaseException | None = error
+    while at is not None and len(chain) < 5:
+        frames = "".join(traceback.format_tb(at.__traceback__))
+        chain.append(f"{frames}{type(at).__name__}")
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    return "\n".join(reversed(chain))[-TRACE_LENGTH:]
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a kind says about failed attempts; `deadline` is how old (s) a job may get by being put off."""
@@ -137,15 +156,15 @@ def decide(
         return COMPLETED
     reason, cause = describe(error), cause_of(error)
     if isinstance(error, Permanent | Unreadable):
-        return Dead(reason, cause)
+        return Dead(reason, cause, trace_of(error))
     if isinstance(error, RetryAfter | Paused | Unknown):
         return _put_off(error, reason, cause, rules, age)
     in_doubt = isinstance(error, Uncertain)
     if in_doubt and (rules.doubt == "hold" or uncertain_before):
-        return Dead(reason, cause)
+        return Dead(reason, cause, trace_of(error))
     if attempt >= rules.backoff.attempts:
-        return Dead(reason, cause)
-    return Retry(rules.backoff.delay(attempt, seed), reason, cause, uncertain=in_doubt)
+        return Dead(reason, cause, trace_of(error))
+    return Retry(rules.backoff.delay(attempt, seed), reason, cause, uncertain=in_doubt, trace=trace_of(error))
 
 
 def _put_off(error: RetryAfter | Paused | Unknown, reason: str, cause: str, rules: Rules, age: float) -> Outcome:

@@ -32,7 +32,8 @@ class Queue:
     """The engine's one door to Valkey (or Redis >= 7).
 
     Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
-    `lease`, `retention` and `dead_retention` are seconds. `url` may be a client instead.
+    `lease`, `retention` and `dead_retention` are seconds. `release` names the version of the code that runs here; it
+    stands beside each failure. `url` may be a client instead.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Queue:
         retention: float = 86_400.0,
         dead_retention: float = DEAD_RETENTION,
         backlog: int = BACKLOG,
+        release: str | None = None,
     ) -> None:
         self.tag = f"{{yb:{name}:0}}"
         self.link = Link(url, self.tag)
@@ -51,7 +53,7 @@ class Queue:
         self.id = secrets.token_urlsafe(6)
         self._lease_ms = round(lease * 1000)
         self._retention_ms, self._dead_retention_ms = round(retention * 1000), round(dead_retention * 1000)
-        self._backlog = backlog
+        self._backlog, self._release = backlog, release
         self._claims = 0
         self._claiming = asyncio.Lock()
         self._admissions = Batch(self._admit, lambda pair: len(pair[1]))
@@ -166,6 +168,7 @@ class Queue:
                 others=[_settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
                 channels=channels,
                 pace=REOPENING_PACE,
+                release=self._release,
             )
         return answers
 
@@ -382,10 +385,10 @@ def _settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settl
     if isinstance(outcome, Completed):
         return None
     if not isinstance(outcome, Retry):
-        return Settlement("dead", 0, outcome.error, outcome.cause)
+        return Settlement("dead", 0, outcome.error, outcome.cause, trace=outcome.trace)
     held = outcome.hold is not None
     return Settlement(
         "retry", round(outcome.delay * 1000), outcome.error, outcome.cause,
         outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if held else None,
-        round((outcome.hold or 0) * 1000),
+        round((outcome.hold or 0) * 1000), outcome.trace,
     )  # fmt: skip

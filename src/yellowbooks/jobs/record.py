@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.job import Job, State
+from yellowbooks.jobs.job import Job, State, failure
 
 VERSION = 1
 HEAD = struct.Struct(">BBBB16s6s6sIBBH6s6s")
@@ -136,9 +136,6 @@ def job_of(job_id: str, raw: bytes, story: bytes) -> Job | None:
     if record is None:
         return None
     history = tuple(_history(job_id, record, story))
-    failed = None
-    for event in history:
-        failed = event if event.error else None if event.name in ("requeued", "completed") else failed
     ended = record.state in (State.COMPLETED, State.CANCELLED, State.DEAD)
     return Job(
         id=job_id,
@@ -152,8 +149,7 @@ def job_of(job_id: str, raw: bytes, story: bytes) -> Job | None:
         started=record.started or None,
         ended=record.at if ended else None,
         due=history[-1].due if record.state in (State.SCHEDULED, State.RETRYING) else None,
-        error=failed.error if failed else None,
-        cause=failed.cause if failed else None,
+        failed=failure(history),
         history=history,
     )
 

@@ -96,6 +96,7 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     spent: bool = False
     hold: str | None = None
     probe: int = 0
+    trace: str = ""
 
 
 VERBS: dict[str, Script[Any]] = {
@@ -104,7 +105,9 @@ VERBS: dict[str, Script[Any]] = {
     "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle"), item=Held),
     "leave": Script("leave", str, args=("worker",)),
     "commit": Script("commit", list[str], args=("items", "lease"), item=Held),
-    "settle": Script("settle", list[str], args=("ids", "tokens", "others", "channels", "pace"), item=Settlement),
+    "settle": Script(
+        "settle", list[str], args=("ids", "tokens", "others", "channels", "pace", "release"), item=Settlement
+    ),
     "release": Script("release", list[str], args=("items",), item=Held),
     "note": Script("note", list[str], args=("items",), item=Note),
     "requeue": Script("requeue", list[str], args=("items",), item=Requeue),

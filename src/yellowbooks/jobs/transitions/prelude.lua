@@ -137,11 +137,15 @@ local function pack_events()
 end
 
 -- A job's own history. The ordinary way (admitted, claimed, completed) stands in the record and costs nothing here.
+-- Where it is full, notes stop at half of it and traces at three quarters, so that how a job ended has room.
 local STORY = 16384
-local function remember(job, name, when, state, attempt, more)
+local function remember(job, name, when, state, attempt, more, trace)
   local key = story_prefix .. job.id
+  local used = call('STRLEN', key)
+  if name == 'noted' and used > STORY / 2 then return end
+  if trace and used < STORY * 3 / 4 then more.trace = trace end
   local line = cmsgpack.pack({name, when, state, attempt, more})
-  if call('STRLEN', key) + #line <= STORY then call('APPEND', key, pack('>I2', #line) .. line) end
+  if used + #line <= STORY then call('APPEND', key, pack('>I2', #line) .. line) end
 end
 
 -- The claim stands in the story before whatever else does.
@@ -151,13 +155,14 @@ local function remember_claim(job)
   job.storied = true
 end
 
--- Every transition but the ordinary ones ends here.
-local function move(job, state, name, more)
+-- Every transition but the ordinary ones ends here. A trace stands in the job's own history alone: the events are
+-- read by many, and are short.
+local function move(job, state, name, more, trace)
   if more and not next(more) then more = nil end
   if job.state == 'processing' then remember_claim(job) end
   job.state, job.storied = state, false
   job.at, job.seq = at, tell(name, job.kind, state, job.id, job.attempts, job.max_attempts, more)
-  remember(job, name, at, state, job.attempts, more)
+  remember(job, name, at, state, job.attempts, more, trace)
 end
 
 -- Leases that end in this call leave their index together.
@@ -255,8 +260,8 @@ local function end_job(job)
   ended[#ended + 1] = job.id
 end
 
-local function bury(job, error, cause, settled_by)
-  move(job, 'dead', 'died', {error = error, cause = cause})
+local function bury(job, error, cause, settled_by, release, trace)
+  move(job, 'dead', 'died', {error = error, cause = cause, release = release}, trace)
   job.committed, job.token = false, settled_by or NONE
   save(job)
   call('ZADD', dead_key, job.at * 2048 + math.min(job.seq, 2047), job.id)

@@ -2,8 +2,8 @@
 -- settle: end attempts as completed, retry or dead. Only a token's holder may; told twice, it is done once. `ids` and
 -- `tokens` go side by side with `others`, which has null where the attempt completed: most do, and lists of words are
 -- read in a third of the time of tables.
--- args: ids tokens others channels pace
--- item: outcome delay error cause uncertain spent hold probe
+-- args: ids tokens others channels pace release
+-- item: outcome delay error cause uncertain spent hold probe trace
 -- gives: settled | already | stale
 -- emits: completed retried deferred died
 local gated = call('EXISTS', gates_key) == 1
@@ -13,7 +13,8 @@ local function retry(job, item)
   job.attempt = job.attempts
   if not item.spent then job.attempts = job.attempts - 1 end
   if item.uncertain then job.uncertain = job.uncertain + 1 end
-  move(job, 'retrying', name, {due = now + (item.delay or 0), error = item.error or '', cause = item.cause or ''})
+  move(job, 'retrying', name, {due = now + (item.delay or 0), error = item.error or '', cause = item.cause or '',
+    release = args.release}, item.trace)
   job.committed = false
   call('ZADD', due_key, micros + (item.delay or 0) * 1000, job.id)
   save(job)
@@ -34,7 +35,7 @@ local function fail(job, token, other)
     retry(job, other)
   else
     job.attempt = job.attempts
-    bury(job, other.error or '', other.cause or '', token)
+    bury(job, other.error or '', other.cause or '', token, args.release, other.trace)
   end
   if other.hold then hold(other.hold, other) end
 end
