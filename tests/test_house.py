@@ -17,9 +17,9 @@ FOLDERS = {"jobs", "mail", "signin", "joblog", "api"}
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": set(),
-    "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "processes": set(), "acceptance": set(),
+    "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail"},
-    "wiring": {"signin", "joblog", "api", "jobs", "mail", "settings", "observe"},
+    "wiring": {"signin", "joblog", "api", "jobs", "mail", "settings", "observe", "health"},
     "embedded": {"settings", "observe", "processes"},
     "cli": {"wiring", "embedded", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),

@@ -485,3 +485,29 @@ def test_idle_processes_are_small(start) -> None:
         status = Path(f"/proc/{up.pid_of(name)}/status").read_text()
         resident = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])  # type: ignore[index]  # Linux always has the line
         assert resident <= 60_000, f"{name} takes {resident} kB"
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_a_server_that_evicts_is_refused(own_valkey: ValkeyServer, tmp_path: Path, role: str) -> None:
+    own_valkey.client().config_set("maxmemory-policy", "volatile-lru")
+    found = subprocess.run(
+        command(role), check=False, capture_output=True, text=True, timeout=20, cwd=ROOT,
+        env=environment(YB_VALKEY_URL=own_valkey.url, YB_DATA_DIR=str(tmp_path), YB_PORT=str(free_port())),
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert "(maxmemory-policy volatile-lru); set maxmemory-policy noeviction" in found.stderr
+
+
+def test_a_worker_says_whether_it_is_alive(own_valkey: ValkeyServer, tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"YB_VALKEY_URL": own_valkey.url, "YB_DATA_DIR": str(tmp_path), "YB_PORT": str(port)}
+    worker = System("worker", "--health-port", str(port), **settings)
+    worker.read_until("ready")
+    assert worker.ask("GET", "/") == (200, "ok\n")
+    worker.process.send_signal(signal.SIGSTOP)  # it is there and takes nothing
+    with pytest.raises(TimeoutError), urllib.request.urlopen(worker.url, timeout=1):
+        pass
+    worker.process.send_signal(signal.SIGCONT)
+    assert worker.ask("GET", "/") == (200, "ok\n")
+    worker.process.terminate()
+    assert worker.process.wait(10) == 0

@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 
 WARNINGS = frozenset(
-    {"dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_skipped", "failed", "restarted"}
-)
+    {
+        "dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_skipped", "failed",
+        "restarted", "unfit", "weak",
+    }
+)  # fmt: skip
 
 Tell = Callable[..., None]
 

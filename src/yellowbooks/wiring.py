@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from yellowbooks import __version__, signin
-from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, Schedule, Worker, unhandled
+from yellowbooks.health import answer
+from yellowbooks.jobs import (
+    Backoff,
+    Job,
+    Kind,
+    Queue,
+    QueueUnavailable,
+    Rate,
+    Schedule,
+    Unfit,
+    Worker,
+    unhandled,
+)
 from yellowbooks.mail import Inbox, Mailer, SmtpMailer, SmtpServer, mailbox
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
@@ -36,13 +48,17 @@ class Roles:
     tell: Tell
     announced: bool
 
-    def worker(self, grace: float) -> None:
-        """Claim and run jobs. `grace` is how many seconds running jobs get at the end."""
+    def worker(self, grace: float, health_port: int | None = None) -> None:
+        """Claim and run jobs. `grace` is how many seconds running jobs get at the end.
+
+        On `health_port` of YB_HOST it says whether it is alive.
+        """
         mailer = make_mailer(self.settings)
         handler = signin.SignInHandler(signin.Letters(), mailer, mailbox(self.settings.mail_from))
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
+            await look_at_server(self.settings, self.tell)
             worker = Worker(
                 lambda: open_queue(self.settings),
                 worker_kinds,
@@ -51,10 +67,13 @@ class Roles:
                 tell=self.tell,
                 schedules=schedules(self.settings),
             )
+            health = await self._health(health_port, worker)
             self._announce(kinds=",".join(kind.name for kind in worker_kinds))
             try:
                 await worker.run(stop, at_once)
             finally:
+                if health:
+                    health.close()
                 await mailer.aclose()
 
         _run(run)
@@ -97,6 +116,14 @@ class Roles:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
         uvicorn.Server(config).run(sockets=[listener])
+
+    async def _health(self, port: int | None, worker: Worker) -> asyncio.Server | None:
+        if port is None:
+            return None
+        try:
+            return await answer(self.settings.host, port, worker.stalled)
+        except OSError as error:
+            raise SettingsError(f"--health-port: {port} cannot be used ({error.strerror}); take another") from None
 
     def _announce(self, **fields: str) -> None:
         if self.announced:
@@ -174,6 +201,20 @@ def open_queue(settings: Settings) -> Queue:
             "YB_VALKEY_URL: is not set; for example YB_VALKEY_URL=valkey://127.0.0.1:6379/0, or run `up`"
         )
     return Queue(settings.valkey_url, lease=settings.lease_seconds, retention=settings.retention, release=__version__)
+
+
+async def look_at_server(settings: Settings, tell: Tell) -> None:
+    """Raises `SettingsError` where the queue's server would lose jobs; one that is away is looked at later."""
+    queue = open_queue(settings)
+    try:
+        for warning in await queue.ping():
+            tell("weak", warning=warning)
+    except Unfit as error:
+        raise SettingsError(f"YB_VALKEY_URL: {error}") from None
+    except QueueUnavailable as error:
+        tell("queue_away", error=str(error))
+    finally:
+        await queue.close()
 
 
 def open_inbox(settings: Settings) -> Inbox:

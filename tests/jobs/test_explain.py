@@ -107,6 +107,9 @@ async def test_a_worker_registers_and_leaves(queue: Queue, open_queue) -> None:
     assert worker.stalled() is None
     worker._asked -= 40
     assert "no claim was answered for 4" in (worker.stalled() or "")
+    worker._away = 1.0  # the queue is: that is no fault of the worker's
+    assert worker.stalled() is None
+    worker._away = 0.0
     stop.set()
     await running
     assert not await registered()

@@ -5,6 +5,7 @@ import contextlib
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from yellowbooks.jobs import Backoff, Invalid, Kind, Paused, Payload, Permanent,
 from yellowbooks.jobs.batch import Batch
 from yellowbooks.jobs.outcome import Completed, Dead, Retry, Rules, Unknown, Unreadable, decide, describe
 from yellowbooks.jobs.script import Script
+from yellowbooks.jobs.server import Unfit, judge
 
 
 def test_the_ladder_of_the_contract() -> None:
@@ -185,3 +187,23 @@ def test_a_payload_may_grow_at_its_end_and_is_never_taken_for_another() -> None:
     for other in (grown.encode(Grown(count=3)), turned.encode(Turned(count=3)), b"", b"\x01"):
         with pytest.raises(Unknown, match="run a newer worker"):
             old.decode(other)
+
+
+@pytest.mark.parametrize(
+    ("info", "found"),
+    [
+        ({"server_name": "valkey", "valkey_version": "7.2.0", "aof_enabled": 1}, []),
+        ({"redis_version": "7.0.15", "aof_enabled": 1, "maxmemory_policy": "noeviction"}, []),
+        ({"redis_version": "7.4.1", "aof_enabled": 0}, "keeps no AOF"),
+        ({"server_name": "valkey", "valkey_version": "7.1.9", "aof_enabled": 1}, Unfit("valkey 7.1.9 is too old")),
+        ({"redis_version": "6.2.14", "aof_enabled": 1}, Unfit("redis 6.2.14 is too old")),
+        ({"redis_version": "7.4.1", "maxmemory_policy": "allkeys-lru"}, Unfit("may evict jobs")),
+    ],
+)
+def test_a_server_is_fit_weak_or_unfit(info: dict[str, Any], found: Any) -> None:
+    if isinstance(found, Unfit):
+        with pytest.raises(Unfit, match=str(found)):
+            judge(info)
+    else:
+        assert found == judge(info) or found in judge(info)[0]
+    assert "power cut" in judge({"redis_version": "7.4.1", "aof_enabled": 1}, "no")[0]

@@ -17,7 +17,7 @@ from yellowbooks.api.jobs import Find, enqueue_route, follow_route
 from yellowbooks.api.keys import guard
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
 from yellowbooks.api.schema import SchemaPage
-from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable
+from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable, Unfit
 from yellowbooks.mail import Inbox
 
 BODY_BYTES = 64 * 1024
@@ -85,7 +85,7 @@ def _health_routes(queue: Queue) -> list[Any]:
     async def ready() -> Response[dict[str, Any]]:
         try:
             await queue.ping()
-        except QueueUnavailable as error:
+        except (QueueUnavailable, Unfit) as error:
             return problem(503, str(error))
         return Response({"status": "ok"})
 

@@ -1,5 +1,6 @@
 """The roles of the system: everything at once, or one by one."""
 
+import asyncio
 import contextlib
 import importlib.util
 import sys
@@ -89,15 +90,15 @@ def api(reload: bool, child: bool, alone: bool) -> None:
     from yellowbooks.embedded import listen
     from yellowbooks.observe import observer
     from yellowbooks.processes import Child, beside, role
-    from yellowbooks.wiring import Roles, check, make_data_dir, open_queue
+    from yellowbooks.wiring import Roles, check, look_at_server, make_data_dir
 
     with clear_errors():
         settings = _role_settings(child)
         check(settings)
-        open_queue(settings)
         make_data_dir(settings.data_dir)
         listener = listen(settings.host, settings.port)
-    tell = observer("api", settings.log_format)
+        tell = observer("api", settings.log_format)
+        asyncio.run(look_at_server(settings, tell))
     recorder = Child("recorder", role("recorder"), inherited())
     with contextlib.ExitStack() as stack:
         if not alone:
@@ -113,12 +114,13 @@ def api(reload: bool, child: bool, alone: bool) -> None:
 @click.option(
     "--grace", type=click.FloatRange(0), default=25.0, show_default=True, help="Seconds to finish at the end."
 )
-def worker(reload: bool, child: bool, grace: float) -> None:
+@click.option("--health-port", type=click.IntRange(1, 65_535), help="Say on this port whether the worker is alive.")
+def worker(reload: bool, child: bool, grace: float, health_port: int | None) -> None:
     """Run jobs; start as many as you like."""
     if reload:
         _reload("worker")
         return
-    _run_role("worker", child, lambda roles: roles.worker(grace))
+    _run_role("worker", child, lambda roles: roles.worker(grace, health_port))
 
 
 @main.command()

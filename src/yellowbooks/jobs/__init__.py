@@ -10,6 +10,7 @@ from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule
+from yellowbooks.jobs.server import Unfit
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
 
@@ -37,6 +38,7 @@ __all__ = [
     "State",
     "ThreadLease",
     "Uncertain",
+    "Unfit",
     "Wanted",
     "Worker",
     "causes",

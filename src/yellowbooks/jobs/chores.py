@@ -9,8 +9,10 @@ from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule, tick
+from yellowbooks.jobs.server import Unfit
 
 TICK_SECONDS = 10.0
+LOOK_SECONDS = 60.0  # how often a worker looks whether the server would lose jobs
 RECOVERY_SECONDS = 30.0  # how often one worker looks for what may recover
 
 
@@ -23,6 +25,7 @@ class Chores:
         self._tell = tell
         self._worked: dict[str, Kind[Any]] = {}
         self._recovered = 0.0
+        self._looked = 0.0
 
     def worked(self, kind: Kind[Any]) -> None:
         """A job of this kind was completed: its channel is usable."""
@@ -35,11 +38,22 @@ class Chores:
             try:
                 await tick(self._queue, self._schedules)
                 await self._recover()
+                await self._look()
             except QueueUnavailable:
                 pass
             except Exception as error:  # a schedule's payload is the user's own code
                 self._tell("failed", error=f"a schedule: {error!r}")
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _look(self) -> None:
+        moment = asyncio.get_running_loop().time()
+        if moment - self._looked < LOOK_SECONDS:
+            return
+        self._looked = moment
+        try:
+            await self._queue.ping()
+        except Unfit as error:
+            self._tell("unfit", error=str(error))
 
     async def _recover(self) -> None:
         moment = asyncio.get_running_loop().time()

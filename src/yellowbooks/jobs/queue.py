@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from valkey.exceptions import ValkeyError
 
 from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
@@ -15,9 +16,21 @@ from yellowbooks.jobs.job import Job, State
 from yellowbooks.jobs.kind import LANES, Kind, Lane, P, account, fingerprint
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable
-from yellowbooks.jobs.outcome import ERROR_LENGTH, Completed, Outcome, Retry, printable
+from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
+from yellowbooks.jobs.server import judge
 from yellowbooks.jobs.survey import Survey
-from yellowbooks.jobs.verbs import Admission, Claimable, Edit, Held, Named, Note, Receipt, Requeue, Settlement
+from yellowbooks.jobs.verbs import (
+    Admission,
+    Edit,
+    Held,
+    Named,
+    Note,
+    Receipt,
+    Requeue,
+    claimable,
+    held,
+    settlement,
+)
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
 LONGEST_BLOCK = 5.0  # seconds; well under what a reply may take
@@ -101,9 +114,9 @@ class Queue:
         """
         async with self._claiming:
             claim_id = f"{self.id}{self._claims & 0xFFFFFF:06x}"
-            claimable = [_claimable(kind) for kind in kinds]
+            wanted = [claimable(kind) for kind in kinds]
             (wait, at), found = await self.link.run(
-                "claim", worker=self.id, claim=claim_id, kinds=claimable, room=room, lease=self._lease_ms
+                "claim", worker=self.id, claim=claim_id, kinds=wanted, room=room, lease=self._lease_ms
             )
             self._claims += 1
         return list(self._leases(claim_id, at, found)), wait / 1000 if wait >= 0 else -1.0
@@ -127,11 +140,11 @@ class Queue:
 
         With `about` (host and process) the worker is registered too; `idle` is the seconds since it last claimed.
         """
-        known = [_claimable(kind) for kind in kinds]
+        known = [claimable(kind) for kind in kinds]
         more = {
             "lease": self._lease_ms, "worker": worker, "kinds": known, "about": about, "idle": round(idle * 1000),
         }  # fmt: skip
-        return await self._batched("renew", _held(leases), always=about is not None, **more)
+        return await self._batched("renew", held(leases), always=about is not None, **more)
 
     async def leave(self, worker: str) -> None:
         """Say that a worker ends."""
@@ -165,7 +178,7 @@ class Queue:
                 "settle",
                 ids=[lease.job_id for lease, _ in some],
                 tokens=[lease.token for lease, _ in some],
-                others=[_settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
+                others=[settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
                 channels=channels,
                 pace=REOPENING_PACE,
                 release=self._release,
@@ -174,7 +187,7 @@ class Queue:
 
     async def release(self, leases: Sequence[Lease]) -> list[str]:
         """Give back jobs that were not begun: «released» or «stale» for each."""
-        return await self._batched("release", _held(leases))
+        return await self._batched("release", held(leases))
 
     # Verbs of the operators
 
@@ -290,15 +303,27 @@ class Queue:
         survey: Survey = await self.link.call("survey")
         return survey
 
-    async def ping(self) -> None:
-        """Returns where the queue can take a job; raises `QueueUnavailable` where it cannot."""
+    async def ping(self) -> list[str]:
+        """Returns where the queue can take a job, with what an operator should know of its server.
+
+        Raises `QueueUnavailable` where it cannot, and `Unfit` where the server would lose jobs.
+        """
         await self.link.reach(lambda: self.link.client.set(f"{self.tag}:ping", "1", px=1000))
+        return judge(await self.link.reach(self.link.client.info), await self._fsync())
 
     async def close(self) -> None:
         """Close the connections."""
         await self.link.close()
 
     # Inside
+
+    async def _fsync(self) -> str:
+        """How often the server fsyncs its AOF; a hosted one may not say."""
+        try:
+            found = await self.link.client.config_get("appendfsync")
+        except (ValkeyError, OSError):
+            return "always"
+        return str(found.get("appendfsync", "always"))
 
     async def _show(self, job_ids: Sequence[str]) -> list[Job | None]:
         if not job_ids:
@@ -368,27 +393,3 @@ class Queue:
         for some in chunks(items, MOST_ITEMS) if items or not always else [[]]:
             answers += await self.link.call(verb, items=some, **args)
         return answers
-
-
-def _claimable(kind: Kind[Any] | str) -> Claimable:
-    if isinstance(kind, str):
-        return Claimable(kind, kind, 0, 0)
-    quota = kind.quota
-    return Claimable(kind.name, kind.channel, quota.limit if quota else 0, round(quota.window * 1000) if quota else 0)
-
-
-def _held(leases: Sequence[Lease]) -> list[Held]:
-    return [Held(lease.job_id, lease.token) for lease in leases]
-
-
-def _settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settlement | None:
-    if isinstance(outcome, Completed):
-        return None
-    if not isinstance(outcome, Retry):
-        return Settlement("dead", 0, outcome.error, outcome.cause, trace=outcome.trace)
-    held = outcome.hold is not None
-    return Settlement(
-        "retry", round(outcome.delay * 1000), outcome.error, outcome.cause,
-        outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if held else None,
-        round((outcome.hold or 0) * 1000), outcome.trace,
-    )  # fmt: skip

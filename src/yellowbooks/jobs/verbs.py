@@ -1,11 +1,15 @@
 """What each verb takes and gives: the Python half of the contracts in `transitions/`."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import State
+from yellowbooks.jobs.kind import Kind
+from yellowbooks.jobs.lease import Lease
+from yellowbooks.jobs.outcome import Completed, Outcome, Retry
 from yellowbooks.jobs.script import Script
 from yellowbooks.jobs.survey import Survey
 
@@ -83,7 +87,7 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one attempt ended; None is completed. `delay` and `probe` are milliseconds.
+    """How an attempt ended that did not complete. `delay` and `probe` are milliseconds.
 
     `hold` names the channel that the attempt found unusable.
     """
@@ -123,3 +127,30 @@ VERBS: dict[str, Script[Any]] = {
     "survey": Script("survey", Survey, args=()),
     "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }
+
+
+def claimable(kind: Kind[Any] | str) -> Claimable:
+    """A kind as `claim` takes it."""
+    if isinstance(kind, str):
+        return Claimable(kind, kind, 0, 0)
+    quota = kind.quota
+    return Claimable(kind.name, kind.channel, quota.limit if quota else 0, round(quota.window * 1000) if quota else 0)
+
+
+def held(leases: Sequence[Lease]) -> list[Held]:
+    """Leases as the verbs of their holder take them."""
+    return [Held(lease.job_id, lease.token) for lease in leases]
+
+
+def settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settlement | None:
+    """An outcome as `settle` takes it: None where the attempt completed."""
+    if isinstance(outcome, Completed):
+        return None
+    if not isinstance(outcome, Retry):
+        return Settlement("dead", 0, outcome.error, outcome.cause, trace=outcome.trace)
+    holds = outcome.hold is not None
+    return Settlement(
+        "retry", round(outcome.delay * 1000), outcome.error, outcome.cause,
+        outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if holds else None,
+        round((outcome.hold or 0) * 1000), outcome.trace,
+    )  # fmt: skip

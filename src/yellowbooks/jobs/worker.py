@@ -83,12 +83,13 @@ class Worker:
     def stalled(self) -> str | None:
         """Why this worker takes nothing though it should, or None while all is well.
 
-        Well means: the queue answered a claim lately, or every slot is taken by a running job.
+        Well means: the queue answered a claim lately, every slot is taken by a running job, or the queue is away, is
+        known to be, and is asked again and again: a restart would help nobody and forget what is done and not yet said.
         """
         idle = self._idle()
-        if idle < STALLED_SECONDS:
+        if idle < STALLED_SECONDS or self._away:
             return None
-        return f"no claim was answered for {idle:.0f} s; see whether Valkey is up and the event loop is free"
+        return f"no claim was answered for {idle:.0f} s; restart this worker"
 
     def _idle(self) -> float:
         """Seconds since a claim was answered; 0 where every slot is taken."""

@@ -1,0 +1,30 @@
+"""What the engine needs of its server, and what it finds there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+OLDEST = {"valkey": (7, 2), "redis": (7, 0)}
+
+
+class Unfit(Exception):
+    """The server would lose jobs, or lacks what the scripts need; the message says which setting to change."""
+
+
+def judge(info: Mapping[str, Any], fsync: str = "always") -> list[str]:
+    """What an operator should know of a server that is fit, from its INFO. Raises `Unfit` for one that is not.
+
+    A server that evicts keys forgets jobs, leases and limits without a word. One without AOF loses what was answered
+    since its last snapshot; `fsync` (its `appendfsync`) says how much one with AOF loses in a power cut.
+    """
+    name = "valkey" if info.get("server_name") == "valkey" or "valkey_version" in info else "redis"
+    version = str(info.get("valkey_version") or info.get("redis_version") or "0")
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST[name]:
+        raise Unfit(f"{name} {version} is too old; use Valkey 7.2 or Redis 7.0, or newer")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise Unfit(f"the server may evict jobs (maxmemory-policy {policy}); set maxmemory-policy noeviction")
+    if not info.get("aof_enabled"):
+        return ["the server keeps no AOF, so what it answered may be lost; set appendonly yes and appendfsync always"]
+    if fsync == "no":
+        return ["a power cut loses what the server answered in the last 30 s; set appendfsync always or everysec"]
+    return []
