@@ -51,6 +51,8 @@ class ValkeyServer:
                 client.ping()
                 break
             except Exception:
+                if self.process.poll() is not None:
+                    break
                 time.sleep(0.01)
         client.close()
 

@@ -6,6 +6,7 @@ import sys
 import time
 
 from tests.faults.campaign import FAULTS
+from tests.faults.disk import Skipped
 from tests.faults.run import run
 
 COLUMNS = ("fired", "asked", "acked", "completed", "dead", "uncertain", "lost", "duplicated", "recovery")
@@ -19,11 +20,15 @@ def main() -> int:
     options = parser.parse_args()
     print("| fault | " + " | ".join(COLUMNS) + " |")
     print("|---|" + "---|" * len(COLUMNS), flush=True)
-    broken = 0
+    broken = skipped = 0
     began = time.monotonic()
     for name in (name for name in FAULTS if options.only in name):
         try:
             tally = asyncio.run(run(name, options.size))
+        except Skipped as why:
+            skipped += 1
+            print(f"| {name} | SKIPPED: {why} |", flush=True)
+            continue
         except AssertionError as error:
             broken += 1
             print(f"| {name} | BROKEN: {error} |", flush=True)
@@ -32,7 +37,8 @@ def main() -> int:
             f"{tally.recovery:.1f} s" if column == "recovery" else str(getattr(tally, column)) for column in COLUMNS
         ]
         print(f"| {name} | " + " | ".join(values) + " |", flush=True)
-    print(f"\n{len(FAULTS)} faults, {options.size} jobs each, {time.monotonic() - began:.0f} s; {broken} broken")
+    seconds = time.monotonic() - began
+    print(f"\n{len(FAULTS)} faults, {options.size} jobs each, {seconds:.0f} s; {broken} broken, {skipped} skipped")
     return 1 if broken else 0
 
 

@@ -17,13 +17,16 @@ from yellowbooks.jobs.verbs import VERBS
 
 Fault = Callable[[Rig], Awaitable[None]]
 FAULTS: dict[str, Fault] = {}
+LOSING: set[str] = set()
 
 
-def row(name: str) -> Callable[[Fault], Fault]:
-    """Enter a fault into the campaign; the name begins with its row."""
+def row(name: str, *, loses: bool = False) -> Callable[[Fault], Fault]:
+    """Enter a fault into the campaign; the name begins with its row. `loses`: with this setting jobs must be lost."""
 
     def enter(fault: Fault) -> Fault:
         FAULTS[name] = fault
+        if loses:
+            LOSING.add(name)
         return fault
 
     return enter

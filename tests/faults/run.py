@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from tests.conftest import ValkeyServer
-from tests.faults.campaign import FAULTS
+from tests.faults import disk  # noqa: F401  its faults enter themselves
+from tests.faults.campaign import FAULTS, LOSING
 from tests.faults.rig import LEASE, Rig, Tally
 from yellowbooks.jobs import Queue
 
@@ -15,10 +16,10 @@ async def run(name: str, size: int) -> Tally:
         folder = Path(path)
         valkey = ValkeyServer(folder)
         valkey.start()
-        rig = Rig(folder, size, valkey, Queue(valkey.url, lease=LEASE))
+        rig = Rig(folder, size, valkey, Queue(valkey.url, lease=LEASE), loses=name in LOSING)
         try:
             await FAULTS[name](rig)
-            await rig.drain()
+            await rig.drain(3.0 if rig.loses else 60.0)
             return await rig.check()
         except BaseException:
             print((folder / "workers.log").read_text()[-3000:] if (folder / "workers.log").exists() else "")
@@ -29,3 +30,5 @@ async def run(name: str, size: int) -> Tally:
                 process.wait()
             await rig.queue.close()
             valkey.stop()
+            for end in rig.at_end:
+                end()
