@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 def setting(text: str, parse: Callable[[str], Any], about: str, example: str = "", *, secret: bool = False) -> Any:
     """A field of `Settings` from its default as text ("" means not set), with what the documents say of it."""
-    unset: Any = () if parse in (_keys, _modules, _servers) else None
+    unset: Any = () if parse in (_keys, _modules, _servers, _signing_keys) else None
     about_it = {"text": text, "parse": parse, "about": about, "example": example or text, "secret": secret}
     return field(default=parse(text) if text else unset, metadata=about_it)
 
@@ -87,6 +87,13 @@ def _modules(text: str) -> tuple[str, ...]:
     return names
 
 
+def _signing_keys(text: str) -> tuple[tuple[str, Path], ...]:
+    pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
+    if not all(selector and path for selector, _, path in pairs):
+        raise ValueError("is not «selector:path of a key», comma-separated where there are several")
+    return tuple((selector.strip(), _folder(path.strip())) for selector, _, path in pairs)
+
+
 def _word(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -139,6 +146,12 @@ class Settings:
         secret=True,
     )
     mail_from: str = setting("Yellow Books <no-reply@localhost>", _text, "whom the mails come from")
+    dkim: tuple[tuple[str, Path], ...] = setting(
+        "",
+        _signing_keys,
+        "selectors and key files that sign the mails (DKIM), comma-separated; made by `yellowbooks mail dkim-key`",
+        "mail2026:~/.local/share/yellowbooks/mail2026.pem",
+    )
     concurrency: int = setting("20", _integer(1, 1000), "jobs that one worker process runs at once")
     lease_seconds: int = setting("30", _integer(1, 3600), "how long a lost worker's job waits for another, in seconds")
     rate_limit: tuple[int, float] = setting("10/hour", _rate, "sign-in mails that one user may cause")

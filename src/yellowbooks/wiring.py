@@ -26,7 +26,7 @@ from yellowbooks.jobs import (
     Worker,
     unhandled,
 )
-from yellowbooks.mail import Inbox, Mailer, SmtpMailer, SmtpServer, mailbox
+from yellowbooks.mail import Inbox, Key, Mailer, Signer, SmtpMailer, SmtpServer, mailbox
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 
@@ -54,7 +54,8 @@ class Roles:
         On `health_port` of YB_HOST it says whether it is alive.
         """
         mailer = make_mailer(self.settings)
-        handler = signin.SignInHandler(signin.Letters(), mailer, mailbox(self.settings.mail_from))
+        seal = make_signer(self.settings).sign
+        handler = signin.SignInHandler(signin.Letters(), mailer, mailbox(self.settings.mail_from), seal=seal)
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
@@ -234,6 +235,15 @@ def make_mailer(settings: Settings) -> Mailer:
     return SmtpMailer(servers, helo, SMTP_SECONDS)
 
 
+def make_signer(settings: Settings) -> Signer:
+    """Signs by the keys of YB_DKIM; with none it leaves a mail as it is. Raises `SettingsError`."""
+    try:
+        keys = [Key.read(selector, path) for selector, path in settings.dkim]
+    except ValueError as error:
+        raise SettingsError(f"YB_DKIM: {error}") from None
+    return Signer(mailbox(settings.mail_from).address.rpartition("@")[2], keys)
+
+
 def database_url(settings: Settings) -> str:
     """Where the job log is kept."""
     return settings.database_url or f"sqlite:///{settings.data_dir / 'joblog.sqlite3'}"
@@ -246,6 +256,7 @@ def check(settings: Settings) -> None:
         mailbox(settings.mail_from)
     except ValueError as error:
         raise SettingsError(f"YB_MAIL_FROM: {error}") from None
+    make_signer(settings)
     for url in settings.smtp_url:
         try:
             SmtpServer.parse(url)

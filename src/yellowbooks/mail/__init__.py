@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from yellowbooks.mail.dkim import Key, Signer, make_key
 from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
 from yellowbooks.mail.reply import Reply
@@ -21,6 +22,7 @@ class Mailer(Protocol):
 
 
 __all__ = [
-    "Commit", "DeliveryUncertain", "Inbox", "InboxEntry", "InboxMail", "Mailbox", "Mailer", "Message",
-    "MessageRefused", "Refused", "Reply", "SmtpMailer", "SmtpServer", "Unreachable", "compose", "mailbox",
+    "Commit", "DeliveryUncertain", "Inbox", "InboxEntry", "InboxMail", "Key", "Mailbox", "Mailer", "Message",
+    "MessageRefused", "Refused", "Reply", "Signer", "SmtpMailer", "SmtpServer", "Unreachable", "compose", "mailbox",
+    "make_key",
 ]  # fmt: skip

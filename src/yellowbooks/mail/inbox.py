@@ -48,7 +48,7 @@ class Inbox:
 
     async def send(self, message: Message, commit: Commit) -> str:
         """Keep one mail; the same mail again replaces itself. Raises `OSError`, and what `commit` raises."""
-        check(message.data)
+        check(message.data, message.signatures)
         await commit()
         return await asyncio.to_thread(self._write, message)
 

@@ -10,6 +10,7 @@ HEADERS = (
     "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-Auto-Response-Suppress", "Content-Language",
     "MIME-Version", "Content-Type",
 )  # fmt: skip
+SIGNATURE = "DKIM-Signature"
 ENCODED_WORD_OCTETS = 75  # RFC 2047, section 2
 LINE_OCTETS = 998  # RFC 5322, section 2.1.1
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -35,13 +36,14 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A mail ready for the wire; `sender` and `recipient` are those of the envelope."""
+    """A mail ready for the wire; `sender` and `recipient` are those of the envelope, `signatures` at its head ours."""
 
     message_id: str
     sender: str
     recipient: str
     subject: str
     data: bytes
+    signatures: int = 0
 
 
 def mailbox(text: str) -> Mailbox:
@@ -92,14 +94,16 @@ def compose(
     return Message(message_id, sender.address, recipient, subject, data)
 
 
-def check(data: bytes) -> None:
+def check(data: bytes, signatures: int = 0) -> None:
     """The last gate before the wire: our headers and no others, once each; CRLF alone; no line over 998 octets.
+
+    `signatures` is how many DKIM-Signature headers of ours stand before them.
 
     Raises `MessageRefused`.
     """
     head = data.partition(b"\r\n\r\n")[0]
     names = tuple(name.decode() for name in _HEADER_NAME.findall(head.replace(b"\r\n", b"\n")))
-    if names != HEADERS:
+    if names != (SIGNATURE,) * signatures + HEADERS:
         raise MessageRefused("the mail's headers are not the expected ones; nothing was sent")
     if re.search(rb"(?<!\r)\n|\r(?!\n)", data) or max(map(len, data.split(b"\r\n"))) > LINE_OCTETS:
         raise MessageRefused("the mail has a bare line break or a line that is too long; nothing was sent")

@@ -106,7 +106,7 @@ class SmtpMailer:
 
         Raises `Refused`, `Unreachable`, `DeliveryUncertain`, `MessageRefused`, and what `commit` raises.
         """
-        check(message.data)
+        check(message.data, message.signatures)
         session = await self._addressed(message)
         try:
             await commit()

@@ -1,19 +1,26 @@
 """The job: write the letter, hand it to the mailer, and say what came of it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from yellowbooks.jobs import Lease, Permanent, RetryAfter, Uncertain
-from yellowbooks.mail import DeliveryUncertain, Mailbox, Mailer, MessageRefused, Refused, compose
+from yellowbooks.mail import DeliveryUncertain, Mailbox, Mailer, Message, MessageRefused, Refused, compose
 from yellowbooks.signin.browser import warm_up
 from yellowbooks.signin.event import SignIn, wire_address
 from yellowbooks.signin.letter import Letters
+
+Seal = Callable[[Message], Message]
+"""Signs a mail that is ready."""
 
 
 class SignInHandler:
     """Sends the mail about one sign-in. Every attempt makes the same bytes, so a second copy is the same mail."""
 
-    def __init__(self, letters: Letters, mailer: Mailer, sender: Mailbox, secret: bytes = b"") -> None:
+    def __init__(
+        self, letters: Letters, mailer: Mailer, sender: Mailbox, secret: bytes = b"", *, seal: Seal = lambda mail: mail
+    ) -> None:
         warm_up()
+        self._seal = seal
         self._letters = letters
         self._mailer = mailer
         self._sender = sender
@@ -35,7 +42,7 @@ class SignInHandler:
                 date=created,
                 secret=self._secret,
             )
-            await self._mailer.send(message, lease.commit)
+            await self._mailer.send(self._seal(message), lease.commit)
         except MessageRefused as error:
             raise Permanent(str(error)) from error
         except DeliveryUncertain as error:
