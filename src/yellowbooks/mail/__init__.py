@@ -7,6 +7,7 @@ from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
+from yellowbooks.mail.suppressions import NoSuppressions, Suppressions
 
 
 class Mailer(Protocol):
@@ -22,7 +23,8 @@ class Mailer(Protocol):
 
 
 __all__ = [
-    "Commit", "DeliveryUncertain", "Inbox", "InboxEntry", "InboxMail", "Key", "Mailbox", "Mailer", "Message",
-    "MessageRefused", "Refused", "Reply", "Signer", "SmtpMailer", "SmtpServer", "Unreachable", "compose", "mailbox",
-    "make_key",
+    "Commit", "DeliveryUncertain", "Inbox", "InboxEntry", "InboxMail", "Mailbox", "Mailer", "Message",
+    "MessageRefused", "NoSuppressions", "Refused", "Reply", "SmtpMailer", "SmtpServer", "Suppressions", "Unreachable",
+    "compose", "mailbox",
+    "Key", "Signer", "make_key",
 ]  # fmt: skip
