@@ -80,6 +80,12 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _secret(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("has fewer than 16 characters")
+    return text
+
+
 def _modules(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not all(re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name) for name in names):
@@ -151,6 +157,13 @@ class Settings:
         _signing_keys,
         "selectors and key files that sign the mails (DKIM), comma-separated; made by `yellowbooks mail dkim-key`",
         "mail2026:~/.local/share/yellowbooks/mail2026.pem",
+    )
+    mail_secret: str | None = setting(
+        "",
+        _secret,
+        "keys the mails' Message-IDs and the hashes of suppressed addresses; bounces are taken in only with it",
+        "a-key-of-16-or-more",
+        secret=True,
     )
     concurrency: int = setting("20", _integer(1, 1000), "jobs that one worker process runs at once")
     lease_seconds: int = setting("30", _integer(1, 3600), "how long a lost worker's job waits for another, in seconds")

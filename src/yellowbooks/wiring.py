@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,17 @@ from yellowbooks.jobs import (
     Worker,
     unhandled,
 )
-from yellowbooks.mail import Inbox, Key, Mailer, Signer, SmtpMailer, SmtpServer, mailbox
+from yellowbooks.mail import (
+    BounceIntake,
+    Inbox,
+    Key,
+    Mailer,
+    Signer,
+    SmtpMailer,
+    SmtpServer,
+    SuppressionList,
+    mailbox,
+)
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 
@@ -54,8 +64,15 @@ class Roles:
         On `health_port` of YB_HOST it says whether it is alive.
         """
         mailer = make_mailer(self.settings)
-        seal = make_signer(self.settings).sign
-        handler = signin.SignInHandler(signin.Letters(), mailer, mailbox(self.settings.mail_from), seal=seal)
+        beside = open_queue(self.settings)  # the connections of the list of suppressed addresses
+        handler = signin.SignInHandler(
+            signin.Letters(),
+            mailer,
+            mailbox(self.settings.mail_from),
+            mail_secret(self.settings),
+            suppression_list(self.settings, beside),
+            seal=make_signer(self.settings).sign,
+        )
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
@@ -76,6 +93,7 @@ class Roles:
                 if health:
                     health.close()
                 await mailer.aclose()
+                await beside.close()
 
         _run(run)
 
@@ -144,6 +162,7 @@ class Roles:
                 admin_keys=self.settings.admin_keys,
                 tell=self.tell,
                 close=queue.close,
+                bounces=bounce_intake(self.settings, queue),
             )
         )
 
@@ -218,6 +237,12 @@ async def look_at_server(settings: Settings, tell: Tell) -> None:
         await queue.close()
 
 
+def beside_up(settings: Settings) -> Settings:
+    """For commands: where YB_VALKEY_URL is not set, the Valkey that `up` runs on this data folder."""
+    path = settings.data_dir / "valkey.sock"
+    return settings if settings.valkey_url or not path.exists() else replace(settings, valkey_url=f"unix://{path}")
+
+
 def open_inbox(settings: Settings) -> Inbox:
     """The inbox in the data folder."""
     return Inbox(settings.data_dir / "inbox")
@@ -242,6 +267,26 @@ def make_signer(settings: Settings) -> Signer:
     except ValueError as error:
         raise SettingsError(f"YB_DKIM: {error}") from None
     return Signer(mailbox(settings.mail_from).address.rpartition("@")[2], keys)
+
+
+def mail_secret(settings: Settings) -> bytes:
+    """What keys Message-IDs and the hashes of addresses; empty where YB_MAIL_SECRET is not set."""
+    return (settings.mail_secret or "").encode()
+
+
+def suppression_list(settings: Settings, queue: Queue) -> SuppressionList:
+    """The list of suppressed addresses, over the queue's connections."""
+
+    async def execute(*command: str | int | bytes) -> Any:
+        return await queue.link.reach(lambda: queue.link.client.execute_command(*command))
+
+    return SuppressionList(execute, mail_secret(settings))
+
+
+def bounce_intake(settings: Settings, queue: Queue) -> BounceIntake | None:
+    """Takes delivery reports in; None without YB_MAIL_SECRET, as anybody could then forge one."""
+    secret = mail_secret(settings)
+    return BounceIntake(suppression_list(settings, queue), secret) if secret else None
 
 
 def database_url(settings: Settings) -> str:

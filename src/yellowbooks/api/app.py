@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
 from yellowbooks import __version__
+from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, enqueue_route, follow_route
@@ -18,7 +19,7 @@ from yellowbooks.api.keys import guard
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
 from yellowbooks.api.schema import SchemaPage
 from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable, Unfit
-from yellowbooks.mail import Inbox
+from yellowbooks.mail import BounceIntake, Inbox
 
 BODY_BYTES = 64 * 1024
 
@@ -35,6 +36,7 @@ class ApiParts:
     admin_keys: Sequence[str]
     tell: Callable[..., None]
     close: Callable[[], Awaitable[None]]
+    bounces: BounceIntake | None = None
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -46,7 +48,7 @@ def create_app(parts: ApiParts) -> Litestar:
     admin = Router(
         "/",
         guards=[operators],
-        route_handlers=[DeadLetters, *inbox_routes(parts.inbox)],
+        route_handlers=[DeadLetters, bounce_route(parts.bounces), *inbox_routes(parts.inbox)],
         dependencies={"queue": Provide(lambda: queue, sync_to_thread=False)},
     )
     return Litestar(

@@ -2,11 +2,14 @@
 
 from typing import Protocol
 
+from yellowbooks.mail.bounce import NoReport
 from yellowbooks.mail.dkim import Key, Signer, make_key
 from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
+from yellowbooks.mail.intake import BounceIntake, Taken
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
+from yellowbooks.mail.suppression_list import Standing, SuppressionList, by_operator, lifted
 from yellowbooks.mail.suppressions import NoSuppressions, Suppressions
 
 
@@ -23,6 +26,7 @@ class Mailer(Protocol):
 
 
 __all__ = [
+    "BounceIntake",
     "Commit",
     "DeliveryUncertain",
     "Inbox",
@@ -33,15 +37,21 @@ __all__ = [
     "Mailer",
     "Message",
     "MessageRefused",
+    "NoReport",
     "NoSuppressions",
     "Refused",
     "Reply",
     "Signer",
     "SmtpMailer",
     "SmtpServer",
+    "Standing",
+    "SuppressionList",
     "Suppressions",
+    "Taken",
     "Unreachable",
+    "by_operator",
     "compose",
+    "lifted",
     "mailbox",
     "make_key",
 ]  # fmt: skip

@@ -1,10 +1,11 @@
 """A mail from its parts to its bytes: the same parts give the same bytes, on every attempt."""
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+
+from yellowbooks.mail.identity import identify
 
 HEADERS = (
     "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-Auto-Response-Suppress", "Content-Language",
@@ -69,7 +70,7 @@ def compose(
     for value in (subject, sender.name, sender.address, language, key):
         if _FORBIDDEN.search(value):
             raise MessageRefused("a header holds a control character or an encoded word; correct the template")
-    digest = hashlib.blake2b(key.encode(), key=secret[:64], digest_size=20).hexdigest()
+    digest = identify(key, recipient, secret)
     message_id = f"<{digest}@{sender.address.rpartition('@')[2]}>"
     boundary = f"=_{digest}"
     lines = [

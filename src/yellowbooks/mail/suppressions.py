@@ -21,6 +21,10 @@ class Suppressions(Protocol):
         """A server said that the recipient takes nothing at present (5.2.2, 5.3.4); several of these may suppress."""
         ...
 
+    async def delivered(self, address: str) -> None:
+        """A server took a mail for this address; what was said before is past."""
+        ...
+
 
 class NoSuppressions:
     """Every address gets mail, and nothing is remembered."""
@@ -33,4 +37,7 @@ class NoSuppressions:
         """Nothing."""
 
     async def strike(self, address: str, reason: str) -> None:
+        """Nothing."""
+
+    async def delivered(self, address: str) -> None:
         """Nothing."""

@@ -57,6 +57,7 @@ class SignInHandler:
                 secret=self._secret,
             )
             await self._mailer.send(self._seal(message), lease.commit)
+            await self._suppressions.delivered(message.recipient)
         except MessageRefused as error:
             raise Permanent(str(error)) from error
         except DeliveryUncertain as error:
