@@ -204,6 +204,7 @@ async def test_the_schema_describes_the_payloads(client: httpx.AsyncClient) -> N
     paths = {
         PATH, "/api/jobs/ping", "/api/jobs/{job_id}", "/api/admin/dlq", "/api/admin/dlq/retry",
         "/api/admin/dlq/{job_id}/retry", "/api/admin/dlq/{job_id}", "/api/admin/dlq/causes", "/healthz", "/readyz",
+        "/api/admin/bounces",
     }  # fmt: skip
     assert set(document["paths"]) == paths
     sign_in = document["components"]["schemas"]["SignIn"]

@@ -80,6 +80,10 @@ def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]]) -> dict[str, 
             "content": {"application/json": {"schema": ENQUEUED}},
         }
         operation["responses"] |= {status: _problem(why) for status, why in ENQUEUE_ANSWERS.items()}
+    taking = document["paths"]["/api/admin/bounces"]["post"]
+    mail = {"schema": {"type": "string", "format": "binary"}}
+    taking["requestBody"] = {"required": True, "content": {"message/rfc822": mail}}
+    taking["responses"]["413"] = _problem("the report is over 1 MiB")
     return document
 
 

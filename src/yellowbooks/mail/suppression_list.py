@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
@@ -149,7 +150,7 @@ class SuppressionList:
 
     async def strike(self, address: str, reason: str) -> None:
         """The recipient takes nothing at present."""
-        await self._try(address, struck(f"reply {self._clock():.3f}", reason))
+        await self._try(address, struck(f"reply {secrets.token_hex(4)}", reason))
 
     async def delivered(self, address: str) -> None:
         """A server took a mail for this address."""
