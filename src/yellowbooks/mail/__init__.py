@@ -6,6 +6,7 @@ from yellowbooks.mail.bounce import NoReport
 from yellowbooks.mail.dkim import Key, Signer, make_key
 from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
 from yellowbooks.mail.intake import BounceIntake, Taken
+from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
@@ -29,6 +30,7 @@ __all__ = [
     "BounceIntake",
     "Commit",
     "DeliveryUncertain",
+    "Finding",
     "Inbox",
     "InboxEntry",
     "InboxMail",
@@ -52,6 +54,7 @@ __all__ = [
     "by_operator",
     "compose",
     "lifted",
+    "lint",
     "mailbox",
     "make_key",
 ]  # fmt: skip
