@@ -13,15 +13,16 @@ from yellowbooks.jobs.verbs import VERBS
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
-FOLDERS = {"jobs", "mail", "signin", "joblog", "api"}
+FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "doctor"}
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail"},
     "wiring": {"signin", "joblog", "api", "jobs", "mail", "settings", "observe", "health"},
+    "doctor": {"joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
-    "cli": {"wiring", "embedded", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
+    "cli": {"wiring", "embedded", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -59,6 +60,14 @@ class JobLog:
                 self._lock(connection)
                 if _revision_of(connection) != HEAD:  # while this one waited, another may have done it
                     upgrade(connection)
+
+    def migrated(self) -> bool | None:
+        """Whether the schema is this version's; None where there is none yet. Raises `LogUnavailable`."""
+        if self._dialect == "sqlite" and self._url.database and not Path(self._url.database).exists():
+            return None  # a look makes no file
+        with self._reached():
+            revision = self._revision()
+        return None if revision is None else revision == HEAD
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events, in one transaction; those that the log has already are passed over.
