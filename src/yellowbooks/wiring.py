@@ -128,13 +128,15 @@ class Roles:
         import uvicorn
 
         config = uvicorn.Config(
-            self._app, factory=True, log_config=None, access_log=False, server_header=False, date_header=True,
+            lambda: self._app(lambda: server.should_exit), factory=True,
+            log_config=None, access_log=False, server_header=False, date_header=True,
             timeout_graceful_shutdown=3, loop="uvloop", http="httptools", ws="none", lifespan="on",
         )  # fmt: skip
         self._announce(url="http://{}:{}".format(*listener.getsockname()[:2]))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
 
     async def _health(self, port: int | None, worker: Worker) -> asyncio.Server | None:
         if port is None:
@@ -148,7 +150,7 @@ class Roles:
         if self.announced:
             self.tell("ready", **fields)
 
-    def _app(self) -> Any:
+    def _app(self, stopping: Callable[[], bool]) -> Any:
         from yellowbooks.api import ApiParts, create_app
 
         queue = open_queue(self.settings)
@@ -163,6 +165,7 @@ class Roles:
                 tell=self.tell,
                 close=queue.close,
                 bounces=bounce_intake(self.settings, queue),
+                stopping=stopping,
             )
         )
 

@@ -37,6 +37,7 @@ class ApiParts:
     tell: Callable[..., None]
     close: Callable[[], Awaitable[None]]
     bounces: BounceIntake | None = None
+    stopping: Callable[[], bool] = lambda: False
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -48,7 +49,7 @@ def create_app(parts: ApiParts) -> Litestar:
     admin = Router(
         "/",
         guards=[operators],
-        route_handlers=[DeadLetters, bounce_route(parts.bounces), *inbox_routes(parts.inbox)],
+        route_handlers=[DeadLetters, bounce_route(parts.bounces), *inbox_routes(parts.inbox, parts.stopping)],
         dependencies={"queue": Provide(lambda: queue, sync_to_thread=False)},
     )
     return Litestar(
