@@ -106,7 +106,7 @@ async def test_a_dead_address_is_known_to_every_worker_and_can_be_lifted_at_once
     assert f"yellowbooks mail suppression lift {one.ref(BAT)}, then requeue" in why
     assert await other.suppressed(BAT) == why
     assert await other.suppressed("cat@example.com") is None
-    # What `other` remembers is up to 5 s old, but whom it holds for suppressed it asks about.
+    # What `other` remembers is up to a second old, but whom it holds for suppressed it asks about.
     await one.change(one.ref(BAT), lifted)
     assert await other.suppressed(BAT) is None
 

@@ -20,7 +20,7 @@ HARD_SECONDS = 30 * DAY
 SOFT_SECONDS = 7 * DAY
 STRIKES = 3
 STRIKE_SECONDS = 7 * DAY  # how long a strike counts
-FRESH_SECONDS = 5.0  # how old what a worker knows of the list may be
+FRESH_SECONDS = 1.0  # how old what a worker knows of the list may be
 MOST_KNOWN = 200_000  # addresses that a worker keeps in memory; with more of them it asks for each mail
 
 # One address's entry is replaced where it is still the one that was read; the field «» counts the changes.
