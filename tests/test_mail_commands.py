@@ -13,7 +13,8 @@ from tests.mail.reports import SECRET, report, sent
 from tests.mail.test_dkim import verifies
 from yellowbooks.cli import main
 from yellowbooks.mail import Key, Signer
-from yellowbooks.settings import NAMES
+from yellowbooks.settings import NAMES, SettingsError, load
+from yellowbooks.wiring import check
 
 Run = Callable[..., Result]
 
@@ -91,3 +92,5 @@ def test_a_wrong_key_setting_ends_a_start_with_2(run: Run, monkeypatch: pytest.M
     assert started.exit_code == 2
     assert "YB_DKIM: " in started.output
     assert "yellowbooks mail dkim-key" in started.output
+    with pytest.raises(SettingsError, match="YB_DKIM"):  # what `up` and `api` ask before they start anything
+        check(load().settings)

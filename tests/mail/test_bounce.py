@@ -106,3 +106,11 @@ def test_a_report_that_is_cut_or_spoilt_anywhere_is_read_or_refused(data: st.Dat
         return
     assert isinstance(found, Report)
     assert {address for address, _ in found.ours(SECRET)} <= {"bat@example.com"}
+
+
+def test_h7_d4_the_envelope_is_ours_and_aligned() -> None:
+    for recipient in ("bat@example.com", "cat@other.example"):
+        mail = sent(recipient)
+        assert mail.sender == "no-reply@example.mn"
+        assert b"\r\nFrom: Yellow Books <no-reply@example.mn>\r\n" in b"\r\n" + mail.data
+        assert mail.message_id.endswith("@example.mn>")

@@ -29,7 +29,7 @@ LINE_CHARACTERS = 72
 _SELECTOR = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
-_WHITE = re.compile(rb"[ \t]+")
+_RUN = re.compile(rb"[ \t]{2,}|\t")  # a single space stays as it is, and most are single
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 
 
@@ -165,13 +165,13 @@ def _chosen(there: tuple[bytes, ...]) -> tuple[tuple[int, ...], str]:
 def relaxed_header(name: bytes, value: bytes) -> bytes:
     """One unfolded header without its line's end (RFC 6376, section 3.4.2)."""
     if b"  " in value or b"\t" in value:
-        value = _WHITE.sub(b" ", value)
+        value = _RUN.sub(b" ", value)
     return name.lower() + b":" + value.strip(b" ")
 
 
 def relaxed_body(body: bytes) -> bytes:
     """A body whose lines end in CRLF (RFC 6376, section 3.4.4)."""
-    if b"  " in body or b"\t" in body or b" \r\n" in body or body.endswith(b" "):
-        body = b"\r\n".join(_WHITE.sub(b" ", line).rstrip(b" ") for line in body.split(b"\r\n"))
-    body = body.rstrip(b"\r\n")
+    if b"  " in body or b"\t" in body:
+        body = _RUN.sub(b" ", body)
+    body = body.replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
