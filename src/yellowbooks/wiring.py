@@ -64,15 +64,8 @@ class Roles:
         On `health_port` of YB_HOST it says whether it is alive.
         """
         mailer = make_mailer(self.settings)
-        beside = open_queue(self.settings)  # the connections of the list of suppressed addresses
-        handler = signin.SignInHandler(
-            signin.Letters(),
-            mailer,
-            mailbox(self.settings.mail_from),
-            mail_secret(self.settings),
-            suppression_list(self.settings, beside),
-            seal=make_signer(self.settings).sign,
-        )
+        beside = open_queue(self.settings)
+        handler = sign_in_handler(self.settings, mailer, beside)
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
@@ -270,6 +263,18 @@ def make_signer(settings: Settings) -> Signer:
     except ValueError as error:
         raise SettingsError(f"YB_DKIM: {error}") from None
     return Signer(mailbox(settings.mail_from).address.rpartition("@")[2], keys)
+
+
+def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue) -> signin.SignInHandler:
+    """What does the sign-in job; `queue` lends its connections to the list of suppressed addresses."""
+    return signin.SignInHandler(
+        signin.Letters(),
+        mailer,
+        mailbox(settings.mail_from),
+        mail_secret(settings),
+        suppression_list(settings, queue),
+        seal=make_signer(settings).sign,
+    )
 
 
 def mail_secret(settings: Settings) -> bytes:
