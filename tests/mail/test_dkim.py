@@ -84,7 +84,7 @@ def test_d2_what_is_signed(keys: dict[str, Key]) -> None:
         lambda data: b"From: other@example.com\r\n" + data, lambda data: b"Subject: other\r\n" + data,
         lambda data: b"To: other@example.com\r\n" + data, lambda data: b"Date: Thu, 02 Jan 2025 03:04:06 +0000\r\n" + data,
         lambda data: b"Reply-To: other@example.com\r\n" + data, lambda data: data.replace(b"Yellow Books", b"Yelow Books"),
-        lambda data: data.replace(b"aGVsbG8", b"aGVsbG9"), lambda data: data + b"more\r\n",
+        lambda data: data.replace(b"aGVsbG8", b"aGVsbG9").replace(b"hello", b"hallo"), lambda data: data + b"more\r\n",
         lambda data: data.replace(b"multipart/alternative", b"multipart/mixed"), lambda data: data.replace(b"t=1735787045", b"t=1735787046"),
         lambda data: data.replace(b"d=example.mn", b"d=example.mm"), lambda data: data.replace(b"MIME-Version: 1.0", b"MIME-Version: 1.1"),
     ],
