@@ -272,7 +272,7 @@ def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue) -> signin.
         mailer,
         mailbox(settings.mail_from),
         mail_secret(settings),
-        suppression_list(settings, queue),
+        suppressions=suppression_list(settings, queue),
         seal=make_signer(settings).sign,
     )
 

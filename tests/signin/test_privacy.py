@@ -40,7 +40,7 @@ async def run(
     queue: Queue, open_queue: Callable[[], Queue], mailer: Mailer, mails: SuppressionList
 ) -> tuple[Job, Told]:
     """One sign-in to its end, and what the worker told of it."""
-    handler = signin.SignInHandler(LETTERS, mailer, mailbox("no-reply@example.mn"), b"secret", mails)
+    handler = signin.SignInHandler(LETTERS, mailer, mailbox("no-reply@example.mn"), b"secret", suppressions=mails)
     kind: Kind[SignIn] = signin.kind(handler, rate=Rate(10, 3600), backoff=Backoff(attempts=2, base=0.01))
     told, stop = Told(), asyncio.Event()
     running = asyncio.create_task(

@@ -19,7 +19,7 @@ async def test_a_bounced_address_gets_no_further_mail_until_it_is_lifted(
         return await queue.link.reach(lambda: queue.link.client.execute_command(*command))
 
     mails, inbox = SuppressionList(execute, SECRET, name=queue_name), Inbox(tmp_path)
-    handler = signin.SignInHandler(LETTERS, inbox, mailbox("no-reply@example.mn"), SECRET, mails)
+    handler = signin.SignInHandler(LETTERS, inbox, mailbox("no-reply@example.mn"), SECRET, suppressions=mails)
     kind = signin.kind(handler, rate=Rate(10, 3600), backoff=Backoff())
     stop, told = asyncio.Event(), Told()
     worker = Worker(open_queue, [kind], concurrency=2, grace=1, tell=told)

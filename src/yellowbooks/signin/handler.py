@@ -27,8 +27,8 @@ class SignInHandler:
     """Sends the mail about one sign-in. Every attempt makes the same bytes, so a second copy is the same mail."""
 
     def __init__(
-        self, letters: Letters, mailer: Mailer, sender: Mailbox, secret: bytes = b"",
-        suppressions: Suppressions | None = None, *, seal: Seal = lambda mail: mail,
+        self, letters: Letters, mailer: Mailer, sender: Mailbox, secret: bytes = b"", *,
+        suppressions: Suppressions | None = None, seal: Seal = lambda mail: mail,
     ) -> None:  # fmt: skip
         warm_up()
         self._seal = seal
