@@ -5,17 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aiosmtpd.controller import Controller
 from valkey import Valkey
 
 from tests.conftest import ValkeyServer
+from tests.mail.test_smtp import Server, mailer
 from tests.parts import Told, eventually
 from tests.signin.cases import LETTERS
+from tests.test_up import free_port
 from yellowbooks import signin
 from yellowbooks.api.views import job_view
 from yellowbooks.joblog import JobLog
 from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, State, Worker
-from yellowbooks.mail import Inbox, Mailer, Refused, SuppressionList, mailbox
-from yellowbooks.mail.reply import read
+from yellowbooks.mail import Inbox, Mailer, SuppressionList, mailbox
 from yellowbooks.signin import SignIn
 
 CANARIES = ("canary-address", "canary-name", "203.0.113.77", "canary-agent", "canary-user")
@@ -23,17 +25,6 @@ EVENT = SignIn(
     user_id="canary-user", email="canary-address@example.com", name="canary-name", provider="github",
     ip_address="203.0.113.77", user_agent="canary-agent/1.0",
 )  # fmt: skip
-
-
-class Refusing:
-    """A server that knows nobody, and repeats the address in its reply."""
-
-    async def send(self, message: Any, commit: Any) -> str:
-        await commit()
-        raise Refused(read(550, f"5.1.1 <{message.recipient}>: unknown"))
-
-    async def aclose(self) -> None:
-        return None
 
 
 async def run(
@@ -107,7 +98,14 @@ async def test_p2_p3_a_dead_job_names_nobody_where_it_is_shown_told_or_logged(
     queue: Queue, open_queue: Callable[[], Queue], queue_name: str, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     mails = mail_list(queue, queue_name)
-    job, told = await run(queue, open_queue, Refusing(), mails)
+    server = Server()  # it knows nobody, and repeats the address
+    server.answers["RCPT"] = f"550 5.1.1 <{EVENT.email}>: unknown"
+    controller = Controller(server, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    sender = mailer(f"smtp://127.0.0.1:{controller.port}?starttls=never")
+    job, told = await run(queue, open_queue, sender, mails)
+    await sender.aclose()
+    controller.stop()
     assert job.state is State.DEAD
     assert job.error
     assert "(address)" in job.error
