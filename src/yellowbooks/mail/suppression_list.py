@@ -1,7 +1,6 @@
 """Who gets no mail, and why: a list beside the queue, shared by all workers. It holds keyed hashes and no address."""
 
 import asyncio
-import hashlib
 import hmac
 import secrets
 import time
@@ -125,7 +124,7 @@ class SuppressionList:
 
     def ref(self, address: str) -> str:
         """How an address is named in the list: 24 hexadecimal digits."""
-        return hmac.new(self._secret, fold(address).encode(), hashlib.sha256).hexdigest()[:24]
+        return hmac.digest(self._secret, fold(address).encode(), "sha256").hex()[:24]
 
     async def suppressed(self, address: str) -> str | None:
         """Why this address gets no mail and what to do about it, or None where it gets some."""
