@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock figures bench faults explore clean
+.PHONY: help install run test lint lock figures bench kills faults explore clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -44,6 +44,9 @@ figures: $(VENV)/.tested   ## measure what docs/figures.md says
 
 bench: $(VENV)/.tested   ## measure against the peers, write docs/benchmarks.md
 	$(BIN)/python -m bench.peers_bench
+
+kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/kills.md
+	$(BIN)/python -m bench.kills
 
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400
