@@ -5,6 +5,7 @@ from typing import Protocol
 from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
 from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
+from yellowbooks.mail.quoted import Quoted, Skeleton
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
 
@@ -23,5 +24,6 @@ class Mailer(Protocol):
 
 __all__ = [
     "Commit", "DeliveryUncertain", "Finding", "Inbox", "InboxEntry", "InboxMail", "Mailbox", "Mailer", "Message",
-    "MessageRefused", "Refused", "Reply", "SmtpMailer", "SmtpServer", "Unreachable", "compose", "lint", "mailbox",
+    "MessageRefused", "Quoted", "Refused", "Reply", "Skeleton", "SmtpMailer", "SmtpServer", "Unreachable", "compose",
+    "lint", "mailbox",
 ]  # fmt: skip

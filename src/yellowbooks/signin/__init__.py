@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
 from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.forms import TemplateFault
 from yellowbooks.signin.handler import SignInHandler
 from yellowbooks.signin.letter import Letter, Letters
 
@@ -15,4 +16,4 @@ def kind(handler: Handler = unhandled, *, rate: Rate, backoff: Backoff) -> Kind[
     return Kind("signin-notification", SignIn, handler, rate, backoff, doubt="resend_once")
 
 
-__all__ = ["Handler", "Letter", "Letters", "SignIn", "SignInHandler", "kind"]
+__all__ = ["Handler", "Letter", "Letters", "SignIn", "SignInHandler", "TemplateFault", "kind"]
