@@ -117,7 +117,7 @@ def _identity(mail: _Mail) -> Iterator[Finding]:
 
 def _lines(mail: _Mail) -> Iterator[Finding]:
     for number, line in enumerate(mail.head, 1):
-        if len(line) > HEADER_COLUMNS and b" " in line.strip():
+        if len(line) > HEADER_COLUMNS and b" " in line.partition(b": ")[2].strip():
             yield Finding(number, "H10", f"a header line is longer than {HEADER_COLUMNS} octets; fold it", "headers")
         for word in _WORD.finditer(line.decode("latin-1")):
             if len(word[0]) > ENCODED_WORD_OCTETS or not _decodes(word[0]):

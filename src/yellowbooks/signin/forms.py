@@ -28,7 +28,7 @@ PROVIDERS = {
     "microsoft": "Microsoft", "azure-ad": "Microsoft", "linkedin": "LinkedIn", "twitter": "X", "discord": "Discord",
 }  # fmt: skip
 _GAP = re.compile("\ue000(.*?)\ue001", re.DOTALL)
-_LINE = re.compile("\ue002([0-9]+)\ue003")
+_LINE = re.compile("\ue002([0-9]+)\ue003(?!\ue002)")
 
 
 class TemplateFault(ValueError):
@@ -79,13 +79,15 @@ class Gap:
     def __str__(self) -> str:
         return f"\ue000{self._name}\ue001"
 
+    def __bool__(self) -> bool:
+        return True
+
+    def _refuse(self, *_arguments: object) -> Any:
+        raise RuntimeError(f"looks into {self._name}, whose value is not known here; print it, or ask {{% if name %}}")
+
     __html__ = __str__
-
-    def __eq__(self, other: object) -> bool:
-        raise TypeError(f"compares {self._name}, whose value is not known here; print it, or ask {{% if name %}}")
-
-    __lt__ = __gt__ = __le__ = __ge__ = __contains__ = __eq__
-    __hash__ = None  # type: ignore[assignment]  # what cannot be compared has no place in a set
+    __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __contains__ = __hash__ = _refuse
+    __len__ = __iter__ = __getitem__ = __int__ = __float__ = __format__ = __add__ = __radd__ = __mod__ = _refuse
 
 
 class _Lines(Extension):
@@ -221,5 +223,6 @@ def _cut(file: Path, rendered: str) -> tuple[list[str], list[str]]:
     spoilt = [name for name in names if name not in ("name", "email", "provider", "ip", "browser", "time")]
     if spoilt or "\ue000" in "".join(pieces) or "\ue001" in "".join(pieces):
         what = spoilt[0] if spoilt else "a value"
-        raise TemplateFault(file, 1, f"changes {what} by a filter; a value is not known here, and can only be printed")
+        line = rendered.count("\n", 0, rendered.find(f"\ue000{what}")) + 1 if spoilt else 1
+        raise TemplateFault(file, line, f"changes {what} by a filter; it is not known here, and can only be printed")
     return pieces, names
