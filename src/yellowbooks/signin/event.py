@@ -112,6 +112,11 @@ def wire_address(address: str) -> str:
     return str(checked.ascii_email or checked.normalized)
 
 
+def shown_address(address: str) -> str:
+    """The address as a person reads it: without what is invisible in an international domain."""
+    return address if address.isascii() else str(_checked(address).normalized)
+
+
 def _is_ip(text: str) -> bool:
     try:
         return "%" not in text and bool(ipaddress.ip_address(text))

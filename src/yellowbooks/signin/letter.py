@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from yellowbooks.mail import Quoted
 from yellowbooks.signin.browser import name_browser
-from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.event import SignIn, shown_address
 from yellowbooks.signin.forms import PROVIDERS, Form, Templates, Words, languages
 
 DEFAULT_LANGUAGE = "mn"
@@ -22,7 +22,7 @@ PROVIDER_LENGTH = 32  # characters
 # What a mail reader may turn into a link of its own: a scheme, www., an address, a domain (with any Unicode dot), a
 # telephone number.
 _DOT = re.compile(r"[.\u3002\uff0e\uff61\u2024\ufe52]")
-_LINK = re.compile(rf"://|www\b|@|\S{_DOT.pattern}\S|[/\\]|\d(?:[\s().+-]*\d){{5}}", re.IGNORECASE)
+_LINK = re.compile(rf"\w:\S|://|www\b|@|\S{_DOT.pattern}\S|[/\\]|\d(?:[\s().+-]*\d){{5}}", re.IGNORECASE)
 # «Б.Бат» is how a Mongolian signs, and no domain, unless what follows the dot is one of the Cyrillic top-level domains.
 _INITIAL = re.compile(
     r"(?<!\w)[А-ЯЁӨҮ]\.(?!(?:мон|рф|бел|укр|срб|мкд|бг|ею|қаз|дети|сайт|орг|ком|онлайн|москва|католик|рус)\b)"
@@ -73,7 +73,7 @@ class Letters:
         words = self._words[language]
         provider = sign_in.provider.lower()
         values = {
-            "email": mask(sign_in.email),
+            "email": mask(shown_address(sign_in.email)),
             "provider": show_provider(sign_in.provider) or words.unknown,
             "ip": show_ip(sign_in.ip_address) or words.unknown,
             "browser": name_browser(sign_in.user_agent) or words.unknown,
@@ -112,7 +112,7 @@ def _is_live(text: str) -> bool:
 
 def _cap(text: str, length: int) -> str:
     """At most `length` characters; what belongs to a letter that is cut off goes with it."""
-    while len(text) > length and unicodedata.category(text[length])[0] == "M":
+    while 0 < length < len(text) and unicodedata.category(text[length])[0] == "M":
         length -= 1
     return text[:length].strip()
 
