@@ -38,16 +38,19 @@ class Skeleton:
         self._escape = html.escape if is_html else str
         self._parts: list[bytes] = []
         self._gaps: list[tuple[int, str]] = []
+        behind_gap, line_begins = False, True
         for piece, name in zip(pieces, (*names, ""), strict=True):
-            text = _crlf(piece)
-            if self._parts and text and not text.startswith("\r\n"):
-                self._parts.append(_SOFT)
-            self._parts.append(_encode(text))
+            if text := _crlf(piece):
+                if behind_gap and not text.startswith("\r\n"):
+                    self._parts.append(_SOFT)
+                self._parts.append(_encode(text))
+                behind_gap, line_begins = False, text.endswith("\r\n")
             if name:
-                if any(self._parts) and not self._parts[-1].endswith(b"\n"):
+                if behind_gap or not line_begins:
                     self._parts.append(_SOFT)
                 self._gaps.append((len(self._parts), name))
                 self._parts.append(b"")
+                behind_gap = True
 
     def fill(self, values: Mapping[str, str]) -> Quoted:
         """The whole text. Raises `KeyError` for a value that is missing."""
