@@ -13,7 +13,7 @@ from traceback import extract_tb
 from typing import Any
 
 import msgspec
-from jinja2 import StrictUndefined, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -110,6 +110,7 @@ class Templates:
     def __init__(self, language: str, folder: Path | None = None) -> None:
         self.language = language
         self._folders = [folder, OURS] if folder else [OURS]
+        self._compiled: dict[tuple[str, bool], Template] = {}
         self.words_file = self.file(WORDS)
         self.words = _read_words(self.words_file)
 
@@ -128,26 +129,24 @@ class Templates:
 
     def lines(self, name: str, provider: str, *, named: bool) -> list[int]:
         """For each line of a rendered template, the template's line that it comes from."""
-        rendered = self.render(name, provider, named=named, extensions=[_Lines]).split("\n")
+        rendered = self.render(name, provider, named=named, marked=True).split("\n")
         numbers = [1]
         for line in rendered:
             found = _LINE.search(line)
             numbers.append(int(found[1]) if found else numbers[-1])
         return numbers[1:]
 
-    def render(self, name: str, provider: str, *, named: bool, extensions: list[type[Extension]] | None = None) -> str:
+    def render(self, name: str, provider: str, *, named: bool, marked: bool = False) -> str:
         """A template with gaps for the values. Raises `TemplateFault`."""
         file = self.file(name)
-        environment = ImmutableSandboxedEnvironment(
-            autoescape=name == HTML, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-            keep_trailing_newline=True, extensions=extensions or [],
-        )  # fmt: skip
         try:
-            code = environment.compile(_read(file), name, str(file))
-            template = environment.template_class.from_code(environment, code, environment.make_globals(None))
-            return template.render(self._facts(provider, named=named))
+            if (name, marked) not in self._compiled:
+                self._compiled[name, marked] = _compile(file, name, [_Lines] if marked else [])
+            return self._compiled[name, marked].render(self._facts(provider, named=named))
         except TemplateSyntaxError as error:
             raise TemplateFault(file, error.lineno, str(error.message)) from error
+        except TemplateFault:
+            raise
         except Exception as error:  # whatever a template does wrong, it is the template's fault
             lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file)]
             raise TemplateFault(file, (lines or [1])[-1] or 1, str(error)) from error
@@ -177,6 +176,15 @@ def _check_place(path: Path, parts: tuple[str, ...]) -> None:
         fits = name in (TEXT, HTML) or (name == WORDS and len(parents) == 1)
     if not fits:
         raise TemplateFault(path, 1, f"is none of {TEXT}, {HTML}, <language>/{WORDS}; rename or remove it")
+
+
+def _compile(file: Path, name: str, extensions: list[type[Extension]]) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        autoescape=name == HTML, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True, extensions=extensions,
+    )  # fmt: skip
+    code = environment.compile(_read(file), name, str(file))
+    return environment.template_class.from_code(environment, code, environment.make_globals(None))
 
 
 def _read(file: Path) -> str:
