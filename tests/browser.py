@@ -9,6 +9,7 @@ hashes and no addresses. Nothing needs root. Use it in a module with
 as a browser belongs to the loop that started it.
 """
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -43,7 +44,7 @@ def install() -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, BUILT / name)
     node, npm = NODE / "bin/node", NODE / "lib/node_modules/npm/bin/npm-cli.js"
-    options = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+    options = ["--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"]
     subprocess.run([node, npm, "ci", *options], cwd=BUILT, check=True)
     if own_chromium():
         return
@@ -63,6 +64,8 @@ def own_chromium() -> str | None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """The Chromium that the tests share; each opens pages of its own."""
+    if not AXE.exists():
+        await asyncio.to_thread(install)
     own = own_chromium()
     environment: dict[str, str | float | bool] = dict(os.environ)
     if not own:

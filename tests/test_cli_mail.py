@@ -49,6 +49,11 @@ def test_lint_says_file_line_id_and_reason(run, tmp_path: Path) -> None:
         assert result.exit_code == 1
         line = page[: page.index("onclick")].count("\n") + 1
         assert f"own/mail.html:{line}: H8 onclick is a script\n1 findings\n" in result.output
+    (tmp_path / "own/mail.html").write_text(
+        page.replace('onclick="x"', "").replace("</h1>", "<br>x.site.mn</h1>"), "utf-8"
+    )
+    assert "«x.site.mn» is made a link" in run("lint", "own").output
+    assert run("lint", "own", "--site", "site.mn").output == "no findings\n"
     (tmp_path / "own/mail.html").write_text("{% if %}", "utf-8")
     result = run("lint", "own")
     assert result.exit_code == 1

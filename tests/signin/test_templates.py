@@ -118,6 +118,13 @@ def test_a_file_without_a_place_is_named(tmp_path: Path, name: str) -> None:
         Letters(tmp_path)
 
 
+def test_what_an_editor_or_a_tool_leaves_is_no_fault(tmp_path: Path) -> None:
+    for name in (".git/config", ".mail.txt.swp", "mail.txt~"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x", "utf-8")
+    assert Letters(tmp_path).languages == ["en", "mn"]
+
+
 def test_a_folder_that_is_none_and_bytes_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(TemplateFault, match="is no folder"):
         Letters(tmp_path / "none")

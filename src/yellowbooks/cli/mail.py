@@ -45,7 +45,8 @@ def preview(out: Path | None, open_it: bool | None) -> None:
 
 @mail.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
-def lint(folder: Path | None) -> None:
+@click.option("--site", default="", help="The domain that links may lead to (default: that of YB_MAIL_FROM).")
+def lint(folder: Path | None, site: str) -> None:
     """Check every letter that the templates make (those of FOLDER, or of YB_TEMPLATES_DIR, before ours)."""
     from yellowbooks.mail import mailbox
     from yellowbooks.signin import TemplateFault, lint_templates
@@ -55,7 +56,7 @@ def lint(folder: Path | None) -> None:
         settings = load_settings().settings
         check(replace(settings, templates_dir=None))
     try:
-        findings = lint_templates(folder or settings.templates_dir, mailbox(settings.mail_from))
+        findings = lint_templates(folder or settings.templates_dir, mailbox(settings.mail_from), site)
     except TemplateFault as fault:
         click.echo(str(fault), err=True)
         raise SystemExit(1) from None

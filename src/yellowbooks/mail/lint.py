@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.header import decode_header
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -51,6 +51,7 @@ class _Mail:
     text: list[str]
     html: str
     page: Page
+    site: str
 
     @property
     def domain(self) -> str:
@@ -63,12 +64,17 @@ class _Mail:
         return next((n for n, line in enumerate(self.head, 1) if line.lower().startswith(start)), 1)
 
 
-def lint(data: bytes) -> list[Finding]:
-    """Every finding in a finished mail, in the order of its parts; nothing where it keeps to the checklist."""
+def lint(data: bytes, site: str = "") -> list[Finding]:
+    """Every finding in a finished mail, in the order of its parts; nothing where it keeps to the checklist.
+
+    Links may lead to the domain `site` (From's, where it is "") and to those below it.
+    """
     parsed = BytesParser(_class=EmailMessage, policy=MODERN).parsebytes(data)
     head = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
     html = _body(parsed, "html")
-    mail = _Mail(data, head, parsed, _body(parsed, "plain").split("\n"), html, read_page(html))
+    mail = _Mail(data, head, parsed, _body(parsed, "plain").split("\n"), html, read_page(html), site)
+    if not site:
+        mail = replace(mail, site=mail.domain)
     return [finding for check in _CHECKS for finding in check(mail)]
 
 
@@ -174,7 +180,7 @@ def _words(mail: _Mail, number: int, words: str, part: str) -> Iterator[Finding]
     if hidden := _HIDDEN.search(words):
         yield Finding(number, "I2", f"holds an invisible or control character, U+{ord(hidden[0]):04X}", part)
     for link in _LINK.finditer(_MASKED.sub("", words)):
-        if foreign(link[0], mail.domain):
+        if foreign(link[0], mail.site):
             yield Finding(number, "I4", f"«{link[0][:40]}» is made a link by mail readers, and is not ours", part)
     if zone := _ZONE.search(words):
         yield Finding(number, "L3", f"«{zone[0]}» will be read as a place; print the offset, such as (UTC+8)", part)
@@ -203,7 +209,7 @@ def foreign(link: str, own: str) -> bool:
 
 def _html(mail: _Mail) -> Iterator[Finding]:
     subject = str(mail.parsed["Subject"] or "")
-    for number, rule, why in mail.page.findings(subject, mail.domain):
+    for number, rule, why in mail.page.findings(subject, mail.site):
         yield Finding(number, rule, why, "html")
     for words, number in mail.page.words:
         yield from _words(mail, number, words, "html")

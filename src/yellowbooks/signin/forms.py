@@ -165,11 +165,13 @@ def languages(folder: Path | None = None) -> list[str]:
     for path in sorted(folder.rglob("*")) if folder else ():
         _check_place(path, path.relative_to(folder or OURS).parts)
     places = [place for place in (OURS, folder) if place]
-    return sorted({path.name for place in places for path in place.iterdir() if path.is_dir()})
+    return sorted({path.name for place in places for path in place.glob("[!.]*") if path.is_dir()})
 
 
 def _check_place(path: Path, parts: tuple[str, ...]) -> None:
     *parents, name = parts
+    if name.endswith("~") or any(part.startswith(".") for part in parts):
+        return  # an editor's or a tool's own
     if path.is_dir():
         fits = not parents and re.fullmatch(r"[a-z]{2,3}", name) is not None
     else:

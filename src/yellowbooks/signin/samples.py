@@ -86,14 +86,17 @@ def write_trial(letters: Letters, sender: Mailbox, address: str, locale: str, no
     return write_sample(letters, sender, sign_in, f"trial-{now.isoformat()}")
 
 
-def lint_templates(folder: Path | None, sender: Mailbox) -> list[TemplateFinding]:
-    """The checklist over every letter that the templates make: each finding once. Raises `TemplateFault`."""
+def lint_templates(folder: Path | None, sender: Mailbox, site: str = "") -> list[TemplateFinding]:
+    """The checklist over every letter that the templates make: each finding once. Raises `TemplateFault`.
+
+    Links may lead to the domain `site`, or to that of `sender`.
+    """
     letters = Letters(folder)
     sources = {language: Templates(language, folder) for language in languages(folder)}
     found: dict[TemplateFinding, None] = {}
     for language, sample, mail in sample_mails(letters, sender):
         provider = sample.sign_in.provider if sample.sign_in.provider in PROVIDERS else ""
-        for finding in lint(mail.data):
+        for finding in lint(mail.data, site):
             found[_place(sources[language], finding, provider, named=bool(sample.sign_in.name))] = None
     return sorted(found, key=lambda one: (str(one.file), one.line, one.id))
 
