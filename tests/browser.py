@@ -74,7 +74,8 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
             executable_path=own or BUILT / "chromium",
-            args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"],  # a container has no user namespaces
+            # A container has no user namespaces, and little shared memory.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--font-render-hinting=none"],
             env=environment,
         )
         yield chromium

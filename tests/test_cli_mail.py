@@ -48,7 +48,7 @@ def test_lint_says_file_line_id_and_reason(run, tmp_path: Path) -> None:
     for result in (run("lint", "own"), run("lint", YB_TEMPLATES_DIR="own")):
         assert result.exit_code == 1
         line = page[: page.index("onclick")].count("\n") + 1
-        assert f"own/mail.html:{line}: H8 onclick is a script\n1 findings\n" in result.output
+        assert f"own/mail.html:{line}: H8 onclick is a script\n1 finding\n" in result.output
     (tmp_path / "own/mail.html").write_text(
         page.replace('onclick="x"', "").replace("</h1>", "<br>x.site.mn</h1>"), "utf-8"
     )

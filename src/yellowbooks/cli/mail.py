@@ -62,7 +62,7 @@ def lint(folder: Path | None, site: str) -> None:
         raise SystemExit(1) from None
     for finding in findings:
         click.echo(str(finding))
-    click.echo(f"{len(findings)} findings" if findings else "no findings")
+    click.echo(f"{len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
     if findings:
         raise SystemExit(1)
 
