@@ -27,7 +27,11 @@ $(VENV)/.tested: $(VENV)/.installed requirements-test.lock
 run: install     ## start everything on http://127.0.0.1:3333
 	@$(BIN)/yellowbooks up
 
-test: $(VENV)/.tested   ## every test, against real servers
+$(VENV)/.browser: $(VENV)/.tested tests/browser.py tests/chromium/package-lock.json
+	$(BIN)/python -m tests.browser
+	@touch $@
+
+test: $(VENV)/.browser   ## every test, against real servers
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.tested   ## ruff and mypy, strict

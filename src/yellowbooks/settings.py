@@ -139,6 +139,9 @@ class Settings:
         secret=True,
     )
     mail_from: str = setting("Yellow Books <no-reply@localhost>", _text, "whom the mails come from")
+    templates_dir: Path | None = setting(
+        "", _folder, "a folder with templates of your own, which go before ours; see docs/mail.md", "./templates"
+    )
     concurrency: int = setting("20", _integer(1, 1000), "jobs that one worker process runs at once")
     lease_seconds: int = setting("30", _integer(1, 3600), "how long a lost worker's job waits for another, in seconds")
     rate_limit: tuple[int, float] = setting("10/hour", _rate, "sign-in mails that one user may cause")

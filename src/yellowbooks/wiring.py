@@ -54,7 +54,7 @@ class Roles:
         On `health_port` of YB_HOST it says whether it is alive.
         """
         mailer = make_mailer(self.settings)
-        handler = signin.SignInHandler(signin.Letters(), mailer, mailbox(self.settings.mail_from))
+        handler = signin.SignInHandler(open_letters(self.settings), mailer, mailbox(self.settings.mail_from))
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
@@ -222,6 +222,14 @@ def open_inbox(settings: Settings) -> Inbox:
     return Inbox(settings.data_dir / "inbox")
 
 
+def open_letters(settings: Settings) -> signin.Letters:
+    """The letters, with the templates of YB_TEMPLATES_DIR. Raises `SettingsError`."""
+    try:
+        return signin.Letters(settings.templates_dir)
+    except signin.TemplateFault as error:
+        raise SettingsError(f"YB_TEMPLATES_DIR: {error}") from None
+
+
 def make_mailer(settings: Settings) -> Mailer:
     """SMTP where YB_SMTP_URL is set, else the inbox. Raises `SettingsError`."""
     if not settings.smtp_url:
@@ -242,6 +250,8 @@ def database_url(settings: Settings) -> str:
 def check(settings: Settings) -> None:
     """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
     kinds(settings)
+    if settings.templates_dir:
+        open_letters(settings)
     try:
         mailbox(settings.mail_from)
     except ValueError as error:

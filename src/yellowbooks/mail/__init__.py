@@ -3,7 +3,9 @@
 from typing import Protocol
 
 from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
+from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
+from yellowbooks.mail.quoted import Quoted, Skeleton
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
 
@@ -21,6 +23,7 @@ class Mailer(Protocol):
 
 
 __all__ = [
-    "Commit", "DeliveryUncertain", "Inbox", "InboxEntry", "InboxMail", "Mailbox", "Mailer", "Message",
-    "MessageRefused", "Refused", "Reply", "SmtpMailer", "SmtpServer", "Unreachable", "compose", "mailbox",
+    "Commit", "DeliveryUncertain", "Finding", "Inbox", "InboxEntry", "InboxMail", "Mailbox", "Mailer", "Message",
+    "MessageRefused", "Quoted", "Refused", "Reply", "Skeleton", "SmtpMailer", "SmtpServer", "Unreachable", "compose",
+    "lint", "mailbox",
 ]  # fmt: skip
