@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock figures bench faults explore clean
+.PHONY: help install run test lint lock figures bench kills faults explore clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -27,7 +27,11 @@ $(VENV)/.tested: $(VENV)/.installed requirements-test.lock
 run: install     ## start everything on http://127.0.0.1:3333
 	@$(BIN)/yellowbooks up
 
-test: $(VENV)/.tested   ## every test, against real servers
+$(VENV)/.browser: $(VENV)/.tested tests/browser.py tests/chromium/package-lock.json
+	$(BIN)/python -m tests.browser
+	@touch $@
+
+test: $(VENV)/.browser   ## every test, against real servers
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.tested   ## ruff and mypy, strict
@@ -44,6 +48,9 @@ figures: $(VENV)/.tested   ## measure what docs/figures.md says
 
 bench: $(VENV)/.tested   ## measure against the peers, write docs/benchmarks.md
 	$(BIN)/python -m bench.peers_bench
+
+kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/kills.md
+	$(BIN)/python -m bench.kills
 
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400

@@ -105,6 +105,18 @@ def growth(found: Found) -> None:
     say("growth", found["growth"])
 
 
+def fairness(found: Found) -> None:
+    """100,000 jobs of one user wait when the first of another comes."""
+    rounds: dict[str, list[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        with server("everysec") as (url, _):
+            for what, value in OURS.run("fair", url, 100_000).items():
+                rounds[what].append(value)
+    for what, values in rounds.items():
+        found[OURS.name][f"fair {what}"] = median(values)
+    say("fairness", found[OURS.name]["fair before"], found[OURS.name]["fair ms"])
+
+
 def two_workers(found: Found) -> None:
     """One worker process and two, on the same backlog."""
     for count in (1, 2):
@@ -133,7 +145,7 @@ def main() -> None:
     """Everything, then the page."""
     build()
     found: Found = defaultdict(dict)
-    for measure in (speed, durable, latencies, idle_memory, two_workers, growth):
+    for measure in (speed, durable, latencies, idle_memory, two_workers, fairness, growth):
         measure(found)
     write(found, ALL, OURS, BULLMQ, PYTHON)
 

@@ -153,10 +153,40 @@ async def growth() -> None:
     await queue.close()
 
 
+async def fair() -> None:
+    """Behind so many jobs of one user, the first one of another: how many of the one's start before it, and when."""
+    started: list[bool] = []
+    first, moment = asyncio.Event(), 0.0
+
+    async def handle(_lease: Lease, event: SignIn) -> None:
+        started.append(event.user_id == "heavy")
+        await asyncio.sleep(0.005)
+        if event.user_id != "heavy":
+            nonlocal moment
+            moment = time.perf_counter()
+            first.set()
+
+    queue, stop = Queue(URL), asyncio.Event()
+    kind = Kind("signin-notification", SignIn, handle, backoff=Backoff())
+    heavy, other = event(0), event(1)
+    heavy.user_id = "heavy"
+    await queue.admit_many(kind, [heavy] * COUNT)
+    worker = Worker(lambda: Queue(URL), [kind], concurrency=20, grace=5, tell=quiet)
+    running = asyncio.create_task(worker.run(stop, asyncio.Event()))
+    await asyncio.sleep(0.5)
+    before, began = len(started), time.perf_counter()
+    await queue.admit(kind, other)
+    await first.wait()
+    print(json.dumps({"before": started.index(False) - before, "ms": (moment - began) * 1000}))
+    stop.set()
+    await running
+    await queue.close()
+
+
 async def _server_cpu(queue: Queue) -> float:
     info = await queue.link.client.info("cpu")
     return float(info["used_cpu_user_main_thread"] + info["used_cpu_sys_main_thread"])
 
 
-ACTS = {"enqueue": enqueue, "work": work, "latency": latency, "done": done, "growth": growth}
+ACTS = {"enqueue": enqueue, "work": work, "latency": latency, "done": done, "growth": growth, "fair": fair}
 uvloop.run(ACTS[ACT]())

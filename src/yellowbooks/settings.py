@@ -152,6 +152,9 @@ class Settings:
         secret=True,
     )
     mail_from: str = setting("Yellow Books <no-reply@localhost>", _text, "whom the mails come from")
+    templates_dir: Path | None = setting(
+        "", _folder, "a folder with templates of your own, which go before ours; see docs/mail.md", "./templates"
+    )
     dkim: tuple[tuple[str, Path], ...] = setting(
         "",
         _signing_keys,

@@ -244,6 +244,14 @@ def open_inbox(settings: Settings) -> Inbox:
     return Inbox(settings.data_dir / "inbox")
 
 
+def open_letters(settings: Settings) -> signin.Letters:
+    """The letters, with the templates of YB_TEMPLATES_DIR. Raises `SettingsError`."""
+    try:
+        return signin.Letters(settings.templates_dir)
+    except signin.TemplateFault as error:
+        raise SettingsError(f"YB_TEMPLATES_DIR: {error}") from None
+
+
 def make_mailer(settings: Settings) -> Mailer:
     """SMTP where YB_SMTP_URL is set, else the inbox. Raises `SettingsError`."""
     if not settings.smtp_url:
@@ -268,7 +276,7 @@ def make_signer(settings: Settings) -> Signer:
 def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue) -> signin.SignInHandler:
     """What does the sign-in job; `queue` lends its connections to the list of suppressed addresses."""
     return signin.SignInHandler(
-        signin.Letters(),
+        open_letters(settings),
         mailer,
         mailbox(settings.mail_from),
         mail_secret(settings),
@@ -305,6 +313,8 @@ def database_url(settings: Settings) -> str:
 def check(settings: Settings) -> None:
     """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
     kinds(settings)
+    if settings.templates_dir:
+        open_letters(settings)
     try:
         mailbox(settings.mail_from)
     except ValueError as error:

@@ -128,6 +128,13 @@ def test_any_bytes_have_findings_and_no_crash(data: bytes) -> None:
     assert lint(data)
 
 
+def test_links_may_lead_to_the_site_that_is_named() -> None:
+    link = '<a href="https://app.site.mn/x">Хамгаалах</a>'
+    data = make(text=f"https://app.site.mn/x\n{TEXT}", html=HTML.replace("<h1>", f"<h1>{link}"))
+    assert {finding.id for finding in lint(data)} == {"I4"}
+    assert lint(data, "site.mn") == []
+
+
 def test_the_contrast_of_wcag() -> None:
     assert contrast("#000", "#ffffff") == pytest.approx(21)
     assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)

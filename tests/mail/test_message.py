@@ -54,7 +54,7 @@ def test_any_words_are_a_valid_mail_or_refused(subject: str, text: str, html: st
     assert b"\n" not in data.replace(b"\r\n", b"")
     plain, rich = message.iter_parts()
     assert plain.get_payload(decode=True).decode() == re.sub(r"\r\n|\r|\n", "\r\n", text)
-    assert rich["Content-Transfer-Encoding"] == "base64"
+    assert rich["Content-Transfer-Encoding"] == "quoted-printable"
 
 
 def test_encoded_words_are_short_and_split_no_character() -> None:

@@ -15,7 +15,8 @@ from tests.signin.cases import BARE, CASES, CREATED, FULL, GOLDEN, LETTERS, mail
 from yellowbooks.mail.message import HEADERS
 from yellowbooks.signin import SignIn
 from yellowbooks.signin.browser import BROWSERS, SYSTEMS, name_browser
-from yellowbooks.signin.letter import mask, show_ip, show_name
+from yellowbooks.signin.forms import PROVIDERS
+from yellowbooks.signin.letter import mask, show_ip, show_name, show_provider
 
 BODY = """\
 Сайн байна уу Бат,
@@ -35,6 +36,13 @@ BODY = """\
 
 Баярлалаа,
 Yellow Books баг
+"""
+
+# What is added to the user's own words, between the warning and the thanks.
+ADVICE = """\
+Мөн GitHub бүртгэлээ хамгаална уу: түүний нууц үгийг сольж, бусад
+төхөөрөмжөөс гарна уу.
+
 """
 
 
@@ -77,7 +85,8 @@ def test_the_bytes_are_the_golden_ones(name: str) -> None:
 
 def test_the_body_is_the_users_own() -> None:
     letter = LETTERS.write(FULL, CREATED)
-    assert letter.text == BODY
+    assert letter.text.plain() == BODY.replace("Баярлалаа", f"{ADVICE}Баярлалаа")
+    assert LETTERS.write(changed(provider="keycloak"), CREATED).text.plain() == BODY.replace("github", "keycloak")
     assert letter.subject == "🔐 Таны бүртгэлд нэвтэрсэн байна - Yellow Books"
 
 
@@ -85,7 +94,7 @@ def test_the_parsed_mail_has_both_forms_text_first() -> None:
     message = parsed(mail(FULL))
     assert message["Subject"] == "🔐 Таны бүртгэлд нэвтэрсэн байна - Yellow Books"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
-    assert next(message.iter_parts()).get_content().replace("\r\n", "\n") == BODY
+    assert next(message.iter_parts()).get_content().replace("\r\n", "\n").replace(ADVICE, "") == BODY
     assert tuple(message.keys()) == HEADERS
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Content-Language"] == "mn"
@@ -107,7 +116,7 @@ def test_the_parsed_mail_has_both_forms_text_first() -> None:
 )
 def test_the_date(moment: str, zone: str | None, shown: str) -> None:
     sign_in = changed(timestamp=datetime.fromisoformat(moment), time_zone=zone)
-    assert f"Огноо: {shown}\n" in LETTERS.write(sign_in, CREATED).text
+    assert f"Огноо: {shown}\n" in LETTERS.write(sign_in, CREATED).text.plain()
 
 
 @pytest.mark.parametrize(
@@ -120,11 +129,11 @@ def test_the_date(moment: str, zone: str | None, shown: str) -> None:
     ],
 )
 def test_the_date_in_english(zone: str, shown: str) -> None:
-    assert shown in LETTERS.write(changed(locale="en", time_zone=zone), CREATED).text
+    assert shown in LETTERS.write(changed(locale="en", time_zone=zone), CREATED).text.plain()
 
 
 def test_no_name_browser_or_address_is_no_reason_to_send_nothing() -> None:
-    text = LETTERS.write(BARE, CREATED).text
+    text = LETTERS.write(BARE, CREATED).text.plain()
     assert text.startswith("Сайн байна уу,\n")
     assert "IP Address: Тодорхойгүй\n" in text
     assert "Browser: Тодорхойгүй\n" in text
@@ -138,7 +147,7 @@ def test_no_name_browser_or_address_is_no_reason_to_send_nothing() -> None:
 def test_the_language(locale: str | None, language: str) -> None:
     letter = LETTERS.write(changed(locale=locale), CREATED)
     assert letter.language == language
-    assert f'<html lang="{language}"' in letter.html
+    assert f'<html lang="{language}"' in letter.html.plain()
 
 
 @pytest.mark.parametrize(
@@ -163,11 +172,39 @@ def test_the_mask_never_holds_the_local_part(address: str) -> None:
         ("Бат", "Бат"), (None, ""), ("  ", ""), ("Б.Бат-Эрдэнэ", "Б.Бат-Эрдэнэ"), ("J.R. Smith", ""),
         ("evil.mn", ""), ("Click www", ""), ("http://x", ""), ("a@b", ""), ("evil\u200b.mn", ""), ("evil。mn", ""),
         ("evil．mn", ""), ("Б.мон", ""), ("банк.мон", ""), ("x/y", ""), ("O'Reilly <b>", "O'Reilly <b>"),
-        ("a\u0301", "á"), ("Б" * 100, "Б" * 64),
+        ("a\u0301", "á"), ("Б" * 100, "Б" * 64), ("Б" * 63 + "x\u0301", "Б" * 63), ("Бат +976 9911-2233", ""), ("Bat 1995", "Bat 1995"),
+        ("evil\ufe0f.mn", ""), ("x\u0301.mn", ""), ("a＠b", ""), ("x\u2060.\u2060mn", ""),
     ],
 )  # fmt: skip
 def test_the_name_in_the_greeting(name: str | None, shown: str) -> None:
     assert show_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("provider", "shown"),
+    [
+        ("github", "github"), ("evil.mn", "evil mn"), ("a。b", "a b"), ("x" * 40, "x" * 32), ("call 99112233", ""),
+        ("www evil mn", ""), ("e\u200bvil", "evil"), ("azure-ad", "azure-ad"),
+    ],
+)  # fmt: skip
+def test_the_provider_is_plain_words(provider: str, shown: str) -> None:
+    assert show_provider(provider) == shown
+
+
+@pytest.mark.parametrize("language", ["mn", "en"])
+@pytest.mark.parametrize(("provider", "name"), [*PROVIDERS.items(), ("GitHub", "GitHub"), ("GOOGLE", "Google")])
+def test_the_advice_fits_the_provider(language: str, provider: str, name: str) -> None:
+    letter = LETTERS.write(changed(provider=provider, locale=language), CREATED)
+    secure = f"Мөн {name} бүртгэлээ хамгаална уу:" if language == "mn" else f"Secure your {name} account"
+    assert secure in letter.text.plain()
+    assert secure in letter.html.plain()
+
+
+@pytest.mark.parametrize("provider", ["keycloak", "credentials", "evil", "email"])
+def test_no_advice_on_an_account_that_is_not_known(provider: str) -> None:
+    text = LETTERS.write(changed(provider=provider, locale="en"), CREATED).text.plain()
+    assert "account as well" not in text
+    assert "\n\n\n" not in text
 
 
 @pytest.mark.parametrize(
@@ -223,7 +260,7 @@ def test_nothing_from_outside_comes_out_live(field: str, attack: str) -> None:
     assert html.count("<style") == 1
     assert "49" not in text.replace("2025", "")
     assert not re.search(r"://|www\.|\bevil[.\u2024]|@\.|@evil", text.replace("b***@example.com", ""))
-    assert html.count("<tr") == LETTERS.write(FULL, CREATED).html.count("<tr")
+    assert html.count("<tr") == LETTERS.write(FULL, CREATED).html.plain().count("<tr")
 
 
 @given(st.text(max_size=80), st.text(min_size=1, max_size=40), st.text(max_size=100))
@@ -232,8 +269,8 @@ def test_every_fact_of_the_html_is_in_the_text(name: str, provider: str, agent: 
     if list(sign_in.faults()):
         return
     letter = LETTERS.write(sign_in, CREATED)
-    heard = words_of(letter.html)
-    for line in letter.text.splitlines():
+    heard = words_of(letter.html.plain())
+    for line in letter.text.plain().splitlines():
         label, colon, value = line.partition(": ")
         wanted = " ".join((value if colon else label).strip("⚠️📋━ ").split())
         assert wanted in heard
@@ -243,7 +280,7 @@ def test_every_fact_of_the_html_is_in_the_text(name: str, provider: str, agent: 
 
 
 def test_the_html_keeps_to_the_rules_of_mail() -> None:
-    html = LETTERS.write(FULL, CREATED).html
+    html = LETTERS.write(FULL, CREATED).html.plain()
     assert len(html.encode()) < 15_000
     assert not re.search(r"<(?:a|img|script|form|link|iframe|video|svg)\b|url\(|http", html)
     assert html.count("<h1") == 1

@@ -155,9 +155,10 @@ def _reload(name: str) -> None:
     from watchfiles import PythonFilter, run_process
 
     with clear_errors():
-        kinds = load_settings().settings.kinds
+        settings = load_settings().settings
     sys.path.insert(0, str(Path.cwd()))
-    origins = [spec.origin for module in kinds if (spec := importlib.util.find_spec(module)) and spec.origin]
+    origins = [str(settings.templates_dir)] if settings.templates_dir else []
+    origins += [spec.origin for module in settings.kinds if (spec := importlib.util.find_spec(module)) and spec.origin]
     ours = PythonFilter(extra_extensions=(".lua", ".toml", ".txt", ".html", ".css"))
     command = f"{sys.executable} -m yellowbooks {name}"
     run_process(Path(__file__).parent.parent, *origins, target=command, target_type="command", watch_filter=ours)

@@ -8,6 +8,7 @@ from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
 from yellowbooks.mail.intake import BounceIntake, Taken
 from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
+from yellowbooks.mail.quoted import Quoted, Skeleton
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
 from yellowbooks.mail.suppression_list import Standing, SuppressionList, by_operator, lifted
@@ -41,9 +42,11 @@ __all__ = [
     "MessageRefused",
     "NoReport",
     "NoSuppressions",
+    "Quoted",
     "Refused",
     "Reply",
     "Signer",
+    "Skeleton",
     "SmtpMailer",
     "SmtpServer",
     "Standing",

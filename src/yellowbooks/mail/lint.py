@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.header import decode_header
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -21,6 +21,7 @@ WORD = 40  # characters; a longer one is a value that no template can break
 _WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?([^?\s]*)\?=")
 # A link that a mail reader makes by itself: a scheme, www., or a name with dots that ends like a domain.
 _LINK = re.compile(r"\b\w+://\S+|\bwww\.\S+|[\w.%+*-]*@?(?<![\w.])[\w-]+(?:[.\u3002\uff0e\uff61\u2024]\w[\w-]*)+", re.I)
+_MASKED = re.compile(r"\S*\*{3}@\S+")  # the reader's own address, as a letter shows it
 _DOMAIN = re.compile(r"[.\u3002\uff0e\uff61\u2024](?!\d)\w[\w-]+$")
 _INITIAL = re.compile(r"^[А-ЯЁӨҮ]\.[А-ЯЁӨҮ]", re.IGNORECASE)  # «Б.Бат» is how a Mongolian signs
 _HIDDEN = re.compile(
@@ -50,6 +51,7 @@ class _Mail:
     text: list[str]
     html: str
     page: Page
+    site: str
 
     @property
     def domain(self) -> str:
@@ -62,12 +64,17 @@ class _Mail:
         return next((n for n, line in enumerate(self.head, 1) if line.lower().startswith(start)), 1)
 
 
-def lint(data: bytes) -> list[Finding]:
-    """Every finding in a finished mail, in the order of its parts; nothing where it keeps to the checklist."""
+def lint(data: bytes, site: str = "") -> list[Finding]:
+    """Every finding in a finished mail, in the order of its parts; nothing where it keeps to the checklist.
+
+    Links may lead to the domain `site` (From's, where it is "") and to those below it.
+    """
     parsed = BytesParser(_class=EmailMessage, policy=MODERN).parsebytes(data)
     head = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
     html = _body(parsed, "html")
-    mail = _Mail(data, head, parsed, _body(parsed, "plain").split("\n"), html, read_page(html))
+    mail = _Mail(data, head, parsed, _body(parsed, "plain").split("\n"), html, read_page(html), site)
+    if not site:
+        mail = replace(mail, site=mail.domain)
     return [finding for check in _CHECKS for finding in check(mail)]
 
 
@@ -117,7 +124,7 @@ def _identity(mail: _Mail) -> Iterator[Finding]:
 
 def _lines(mail: _Mail) -> Iterator[Finding]:
     for number, line in enumerate(mail.head, 1):
-        if len(line) > HEADER_COLUMNS and b" " in line.strip():
+        if len(line) > HEADER_COLUMNS and b" " in line.partition(b": ")[2].strip():
             yield Finding(number, "H10", f"a header line is longer than {HEADER_COLUMNS} octets; fold it", "headers")
         for word in _WORD.finditer(line.decode("latin-1")):
             if len(word[0]) > ENCODED_WORD_OCTETS or not _decodes(word[0]):
@@ -172,8 +179,8 @@ def _words(mail: _Mail, number: int, words: str, part: str) -> Iterator[Finding]
     """What must not be said, in either part."""
     if hidden := _HIDDEN.search(words):
         yield Finding(number, "I2", f"holds an invisible or control character, U+{ord(hidden[0]):04X}", part)
-    for link in _LINK.finditer(words):
-        if foreign(link[0], mail.domain):
+    for link in _LINK.finditer(_MASKED.sub("", words)):
+        if foreign(link[0], mail.site):
             yield Finding(number, "I4", f"«{link[0][:40]}» is made a link by mail readers, and is not ours", part)
     if zone := _ZONE.search(words):
         yield Finding(number, "L3", f"«{zone[0]}» will be read as a place; print the offset, such as (UTC+8)", part)
@@ -190,9 +197,9 @@ def _words(mail: _Mail, number: int, words: str, part: str) -> Iterator[Finding]
 def foreign(link: str, own: str) -> bool:
     """Whether a word is something that readers make a link of, and leads elsewhere than to the domain `own`.
 
-    A masked address (`b***@example.com`) is the reader's own, and an IP address is no link.
+    An IP address is no link.
     """
-    if "***@" in link or _INITIAL.match(link):
+    if _INITIAL.match(link):
         return False
     host = re.sub(r"^\w+://", "", link).partition("/")[0].rstrip(".,:;!?)").lower()
     if "://" not in link and not host.startswith("www.") and not _DOMAIN.search(host):
@@ -202,7 +209,7 @@ def foreign(link: str, own: str) -> bool:
 
 def _html(mail: _Mail) -> Iterator[Finding]:
     subject = str(mail.parsed["Subject"] or "")
-    for number, rule, why in mail.page.findings(subject, mail.domain):
+    for number, rule, why in mail.page.findings(subject, mail.site):
         yield Finding(number, rule, why, "html")
     for words, number in mail.page.words:
         yield from _words(mail, number, words, "html")

@@ -4,8 +4,11 @@ from collections.abc import Awaitable, Callable
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
 from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.forms import TemplateFault
 from yellowbooks.signin.handler import SignInHandler
 from yellowbooks.signin.letter import Letter, Letters
+from yellowbooks.signin.preview import preview_page
+from yellowbooks.signin.samples import TemplateFinding, lint_templates, write_trial
 
 Handler = Callable[[Lease, SignIn], Awaitable[None]]
 
@@ -15,4 +18,7 @@ def kind(handler: Handler = unhandled, *, rate: Rate, backoff: Backoff) -> Kind[
     return Kind("signin-notification", SignIn, handler, rate, backoff, doubt="resend_once")
 
 
-__all__ = ["Handler", "Letter", "Letters", "SignIn", "SignInHandler", "kind"]
+__all__ = [
+    "Handler", "Letter", "Letters", "SignIn", "SignInHandler", "TemplateFault", "TemplateFinding", "kind",
+    "lint_templates", "preview_page", "write_trial",
+]  # fmt: skip

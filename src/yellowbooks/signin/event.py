@@ -23,6 +23,8 @@ PROVIDER = r"\w[\w .+-]{0,63}"
 LOCALE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}"
 _PROVIDER = re.compile(PROVIDER)
 _LOCALE = re.compile(LOCALE)
+# What most addresses look like; for these the long check would give back what it was given.
+_WIRE = re.compile(r"[a-z0-9_+-]{1,30}(?:\.[a-z0-9_+-]{1,30})?@(?:[a-z0-9]{1,60}\.){1,3}[a-z]{2,20}")
 _LONGEST = {"user_id": 256, "email": 254, "name": 256, "provider": 64, "user_agent": 4096, "ip_address": 64}
 
 
@@ -104,8 +106,15 @@ def _address_fault(address: str) -> str | None:
 
 def wire_address(address: str) -> str:
     """The address as SMTP takes it: an international domain in its ASCII form (RFC 5891)."""
+    if _WIRE.fullmatch(address):
+        return address
     checked = _checked(address)
     return str(checked.ascii_email or checked.normalized)
+
+
+def shown_address(address: str) -> str:
+    """The address as a person reads it: without what is invisible in an international domain."""
+    return address if address.isascii() else str(_checked(address).normalized)
 
 
 def _is_ip(text: str) -> bool:

@@ -2,29 +2,27 @@
 
 import ipaddress
 import re
-import tomllib
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import msgspec
-from jinja2 import Environment, StrictUndefined, Template
-from jinja2.sandbox import SandboxedEnvironment
-
+from yellowbooks.mail import Quoted
 from yellowbooks.signin.browser import name_browser
-from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.event import SignIn, shown_address
+from yellowbooks.signin.forms import PROVIDERS, Form, Templates, Words, languages
 
 DEFAULT_LANGUAGE = "mn"
 DEFAULT_ZONE = "Asia/Ulaanbaatar"
-NAME_LENGTH = 64
-_FOLDER = files("yellowbooks.signin") / "templates"
+NAME_LENGTH = 64  # characters
+PROVIDER_LENGTH = 32  # characters
 
-# What a mail reader may turn into a link of its own: a scheme, www., an address, a domain (with any Unicode dot).
-_LINK = re.compile(r"://|www\b|@|\w[.\u3002\uff0e\uff61\u2024\ufe52]\w|[/\\]", re.IGNORECASE)
+# What a mail reader may turn into a link of its own: a scheme, www., an address, a domain (with any Unicode dot), a
+# telephone number.
+_DOT = re.compile(r"[.\u3002\uff0e\uff61\u2024\ufe52]")
+_LINK = re.compile(rf"\w:\S|://|www\b|@|\S{_DOT.pattern}\S|[/\\]|\d(?:[\s().+-]*\d){{5}}", re.IGNORECASE)
 # «Б.Бат» is how a Mongolian signs, and no domain, unless what follows the dot is one of the Cyrillic top-level domains.
 _INITIAL = re.compile(
     r"(?<!\w)[А-ЯЁӨҮ]\.(?!(?:мон|рф|бел|укр|срб|мкд|бг|ею|қаз|дети|сайт|орг|ком|онлайн|москва|католик|рус)\b)"
@@ -37,78 +35,54 @@ _INVISIBLE = re.compile(
 )
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a letter says in one language. A missing word fails when the letters are loaded."""
-
-    subject: str
-    greeting: str
-    intro: str
-    details: str
-    email: str
-    provider: str
-    ip: str
-    browser: str
-    time: str
-    warning: str
-    thanks: str
-    team: str
-    unknown: str
-    date: str
-    months: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A letter, ready to be composed."""
 
     language: str
     subject: str
-    text: str
-    html: str
+    text: Quoted
+    html: Quoted
 
 
 class Letters:
-    """The templates, compiled once; a language is a folder with its words.
+    """Every letter that there is, ready but for its values. Those of `folder` go before ours, file by file.
 
-    Raises `msgspec.ValidationError` or `jinja2.TemplateError` where a language misses a word.
+    Raises `TemplateFault` where a template cannot be used.
     """
 
-    def __init__(self) -> None:
-        self._text = _template("mail.txt", autoescape=False)
-        self._html = _template("mail.html", autoescape=True)
-        self._words: dict[str, Words] = {
-            folder.name: msgspec.convert(tomllib.loads((folder / "words.toml").read_text("utf-8")), Words)
-            for folder in _FOLDER.iterdir()
-            if folder.is_dir()
-        }
+    def __init__(self, folder: Path | None = None) -> None:
+        self._words: dict[str, Words] = {}
+        self._forms: dict[tuple[str, str, bool], Form] = {}
+        for language in languages(folder):
+            templates = Templates(language, folder)
+            self._words[language] = templates.words
+            for provider in ("", *PROVIDERS):
+                for named in (True, False):
+                    self._forms[language, provider, named] = templates.form(provider, named=named)
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages that letters are written in."""
+        return sorted(self._words)
 
     def write(self, sign_in: SignIn, created: datetime) -> Letter:
         """The letter about one sign-in. `created` is its time where the event has none."""
         asked = (sign_in.locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
         language = asked if asked in self._words else DEFAULT_LANGUAGE
         words = self._words[language]
-        facts: Mapping[str, object] = {
-            "words": words,
-            "language": language,
-            "name": show_name(sign_in.name),
-            "email": mask(sign_in.email),
-            "provider": _inert(sign_in.provider),
+        provider = sign_in.provider.lower()
+        values = {
+            "email": mask(shown_address(sign_in.email)),
+            "provider": show_provider(sign_in.provider) or words.unknown,
             "ip": show_ip(sign_in.ip_address) or words.unknown,
             "browser": name_browser(sign_in.user_agent) or words.unknown,
             "time": show_time(sign_in.timestamp or created, sign_in.time_zone or DEFAULT_ZONE, words),
         }
-        return Letter(language, words.subject, self._text.render(facts), self._html.render(facts))
-
-
-def _template(name: str, *, autoescape: bool) -> Template:
-    environment: Environment = SandboxedEnvironment(
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.from_string((_FOLDER / name).read_text("utf-8"))
+        if name := show_name(sign_in.name):
+            values["name"] = name
+        form = self._forms[language, provider if provider in PROVIDERS else "", bool(name)]
+        return Letter(language, words.subject, form.text.fill(values), form.html.fill(values))
 
 
 def mask(address: str) -> str:
@@ -120,16 +94,27 @@ def mask(address: str) -> str:
 
 
 def show_name(name: str | None) -> str:
-    """The name as it may stand in a greeting, or "" where there is none or it looks like a link."""
+    """The name as it may stand in a greeting, or "" where there is none or a reader's program may make a link of it."""
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", name or ""))
-    text = " ".join(text.split())[:NAME_LENGTH].strip()
-    suspect = _INITIAL.sub("", text)
-    return "" if _LINK.search(unicodedata.normalize("NFKC", suspect)) or _LINK.search(suspect) else text
+    text = _cap(" ".join(text.split()), NAME_LENGTH)
+    return "" if _is_live(_INITIAL.sub("", text)) else text
 
 
-def _inert(text: str) -> str:
-    """A word from outside that no reader's program makes a link of."""
-    return " ".join(re.sub(r"[.\u3002\uff0e\uff61\u2024\ufe52@:/\\]", " ", text).split())
+def show_provider(provider: str) -> str:
+    """The provider as the application calls it, or "" where a reader's program may make a link of it."""
+    text = " ".join(_DOT.sub(" ", _INVISIBLE.sub("", provider)).split())
+    return "" if _is_live(text) else _cap(text, PROVIDER_LENGTH)
+
+
+def _is_live(text: str) -> bool:
+    return bool(_LINK.search(text) or _LINK.search(unicodedata.normalize("NFKC", text)))
+
+
+def _cap(text: str, length: int) -> str:
+    """At most `length` characters; what belongs to a letter that is cut off goes with it."""
+    while 0 < length < len(text) and unicodedata.category(text[length])[0] == "M":
+        length -= 1
+    return text[:length].strip()
 
 
 def show_ip(address: str | None) -> str:

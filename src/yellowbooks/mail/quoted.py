@@ -1,0 +1,70 @@
+"""Text in quoted-printable, and texts that are encoded once and filled in many times (RFC 2045, section 6.7).
+
+Any encoded line may end with a soft break, so a value that stands in lines of its own fits between two pieces that were
+encoded before, whatever its length. Base64 has no such seam: it would be encoded anew for each mail.
+"""
+
+import html
+import re
+from binascii import a2b_qp, b2a_qp
+from collections.abc import Mapping, Sequence
+
+_SOFT = b"=\r\n"
+_BARE = re.compile(rb"(?<!\r)\n")
+
+
+class Quoted(bytes):
+    """A text as it stands in a mail: ASCII, CRLF, no line over 76 octets."""
+
+    __slots__ = ()
+
+    def plain(self) -> str:
+        """The text that it stands for, with `\\n`."""
+        return a2b_qp(self).decode().replace("\r\n", "\n")
+
+
+def quoted(text: str) -> Quoted:
+    """Encode a whole text. Raises `UnicodeEncodeError` where a half of a character stands alone."""
+    return Quoted(_encode(_crlf(text)))
+
+
+class Skeleton:
+    """A text with gaps: `pieces` are the constant texts before, between and after the values of `names`.
+
+    In a skeleton of HTML the values are escaped as they are filled in.
+    """
+
+    def __init__(self, pieces: Sequence[str], names: Sequence[str], *, is_html: bool) -> None:
+        self._escape = html.escape if is_html else str
+        self._parts: list[bytes] = []
+        self._gaps: list[tuple[int, str]] = []
+        behind_gap, line_begins = False, True
+        for piece, name in zip(pieces, (*names, ""), strict=True):
+            if text := _crlf(piece):
+                if behind_gap and not text.startswith("\r\n"):
+                    self._parts.append(_SOFT)
+                self._parts.append(_encode(text))
+                behind_gap, line_begins = False, text.endswith("\r\n")
+            if name:
+                if behind_gap or not line_begins:
+                    self._parts.append(_SOFT)
+                self._gaps.append((len(self._parts), name))
+                self._parts.append(b"")
+                behind_gap = True
+
+    def fill(self, values: Mapping[str, str]) -> Quoted:
+        """The whole text. Raises `KeyError` for a value that is missing."""
+        encoded = {name: _encode(self._escape(value)) for name, value in values.items()}
+        parts = self._parts.copy()
+        for place, name in self._gaps:
+            parts[place] = encoded[name]
+        return Quoted(b"".join(parts))
+
+
+def _crlf(text: str) -> str:
+    return re.sub(r"\r\n|\r|\n", "\r\n", text)
+
+
+def _encode(text: str) -> bytes:
+    octets = b2a_qp(text.encode())
+    return _BARE.sub(b"\r\n", octets) if b"\n" in octets else octets
