@@ -86,6 +86,15 @@ def test_a_key_is_made_and_what_is_printed_verifies_its_mails(run: Run, name: st
     assert os.listdir(tmp_path / "data") == ["mail2026.pem"]
 
 
+def test_a_test_mail_is_signed_as_the_workers_are(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run("dkim-key", "mail2026").exit_code == 0
+    path = tmp_path / "data/mail2026.pem"
+    monkeypatch.setenv("YB_DKIM", f"mail2026:{path}")
+    assert run("send-test", "bat@example.com").exit_code == 0
+    [kept] = (tmp_path / "data/inbox").glob("*.eml")
+    assert verifies(kept.read_bytes(), {"one": Key.read("mail2026", path)})
+
+
 def test_a_wrong_key_setting_ends_a_start_with_2(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("YB_DKIM", f"mail2026:{tmp_path}/none.pem")
     started = CliRunner().invoke(main, ["worker"])

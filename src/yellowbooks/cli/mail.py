@@ -75,7 +75,7 @@ def send_test(address: str, locale: str) -> None:
     from yellowbooks.jobs import Invalid
     from yellowbooks.mail import DeliveryUncertain, Message, MessageRefused, Refused, Unreachable, mailbox
     from yellowbooks.signin import write_trial
-    from yellowbooks.wiring import check, make_mailer, open_letters
+    from yellowbooks.wiring import check, make_mailer, make_signer, open_letters
 
     async def send(message: Message) -> str:
         mailer = make_mailer(settings)
@@ -90,7 +90,7 @@ def send_test(address: str, locale: str) -> None:
         now = datetime.now(UTC)
         try:
             message = write_trial(open_letters(settings), mailbox(settings.mail_from), address, locale, now)
-            click.echo(asyncio.run(send(message)))
+            click.echo(asyncio.run(send(make_signer(settings).sign(message))))
         except Invalid as error:
             raise click.ClickException(str(error)) from None
         except (Refused, Unreachable, DeliveryUncertain, MessageRefused, OSError) as error:
