@@ -7,8 +7,8 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
@@ -34,17 +34,19 @@ _FOLD = re.compile(rb"\r\n(?=[ \t])")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A private key and the selector under which its public half is published."""
+    """A private key and the selector under which its public half is published; `sign` gives the signature of octets."""
 
     selector: str
     algorithm: Algorithm
     private: Any
+    sign: Callable[[bytes], bytes]
 
     @classmethod
     def read(cls, selector: str, path: Path) -> "Key":
         """Read a key without a password from a PEM file. Raises `ValueError`, which says what to do next."""
         _check_selector(selector)
-        return cls(selector, *_load(path))
+        algorithm, private = _load(path)
+        return cls(selector, algorithm, private, _signing(private) if algorithm == "rsa-sha256" else _hashing(private))
 
     def record(self) -> str:
         """The TXT record to publish at `<selector>._domainkey.<domain>` (RFC 6376, section 3.6.1)."""
@@ -58,15 +60,6 @@ class Key:
         if self.algorithm == "rsa-sha256":
             return bytes(self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
         return bytes(self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-
-    def sign(self, data: bytes) -> bytes:
-        """The signature of `data`; Ed25519 signs its SHA-256 (RFC 8463, section 3)."""
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        if self.algorithm == "rsa-sha256":
-            return bytes(self.private.sign(data, PKCS1v15(), SHA256()))
-        return bytes(self.private.sign(hashlib.sha256(data).digest()))
 
 
 def _check_selector(selector: str) -> None:
@@ -94,6 +87,20 @@ def _load(path: Path) -> tuple[Algorithm, Any]:
     if private.key_size not in RSA_BITS:
         raise ValueError(f"{path} holds an RSA key of {private.key_size} bits, not 2,048 to 4,096; {make_one}")
     return "rsa-sha256", private
+
+
+def _signing(private: Any) -> Callable[[bytes], bytes]:
+    """RSA signs the octets, by way of their SHA-256 (RFC 6376, section 3.3.3)."""
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    padding, algorithm = PKCS1v15(), SHA256()
+    return lambda data: bytes(private.sign(data, padding, algorithm))
+
+
+def _hashing(private: Any) -> Callable[[bytes], bytes]:
+    """Ed25519 signs the SHA-256 of the octets as if it were the text (RFC 8463, section 3)."""
+    return lambda data: bytes(private.sign(hashlib.sha256(data).digest()))
 
 
 def make_key(selector: str, path: Path, name: Literal["rsa", "ed25519"]) -> Key:
@@ -133,7 +140,8 @@ class Signer:
         body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode()
         at = int(parsedate_to_datetime(date).timestamp())
         headers = [self._signature(key, covered, names, body_hash, at) for key in self.keys]
-        return replace(message, data=b"".join([*headers, message.data]), signatures=len(headers))
+        data = b"".join([*headers, message.data])
+        return Message(message.message_id, message.sender, message.recipient, message.subject, data, len(headers))
 
     def _signature(self, key: Key, covered: bytes, names: str, body_hash: str, at: int) -> bytes:
         head = (
