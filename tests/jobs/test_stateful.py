@@ -69,7 +69,7 @@ class QueueMachine(RuleBasedStateMachine):
     def admit(self, job_id: str, user: str, note: str, delayed: bool) -> None:
         payload = Ping(job_id=job_id, user=user, note=note)
         if self.model.full:
-            with pytest.raises(QueueUnavailable, match="OOM|maxmemory"):
+            with pytest.raises(QueueUnavailable, match=r"OOM|maxmemory"):
                 self.do(self.queue.admit(KIND, payload))
             return
         pair = self.queue._admission(KIND, payload, 3600 if delayed else 0, None, secrets.token_bytes(6))
@@ -205,7 +205,7 @@ class QueueMachine(RuleBasedStateMachine):
     def operate(self, job_id: str, verb: str) -> None:
         job = self.model.jobs.get(job_id)
         if verb == "requeue" and self.model.full:
-            with pytest.raises(QueueUnavailable, match="OOM|maxmemory"):
+            with pytest.raises(QueueUnavailable, match=r"OOM|maxmemory"):
                 self.do(self.queue.requeue([job_id]))
             return
         answer = self.do(getattr(self.queue, verb)([job_id]))[0]

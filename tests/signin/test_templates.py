@@ -143,8 +143,8 @@ def test_a_new_language_needs_its_words(tmp_path: Path) -> None:
     ("id_", "file", "old", "new"),
     [
         ("A3", HTML, '<table width="100%" border="0"', '<table width="100%"'), ("I4", HTML, "{{ words.intro }}", "<b>See evil.mn</b> {{ words.intro }}"),
-        ("A4", HTML, "<p style=\"margin:8px 0 0", "<p style=\"color:#ffe9a8;margin:8px 0 0"), ("H8", HTML, "{{ words.intro }}", '<img src="x">{{ words.intro }}'),
-        ("A4", HTML, '<p style="margin:8px 0 0', '<p style="font-size:11px;margin:8px 0 0'), ("A8", TEXT, "{{ words.greeting }}", "{{ words.greeting }}{{ words.team }} " + "word " * 20),
+        ("A4", HTML, "<p style=\"margin:16px 0 0", "<p style=\"color:#ffe9a8;margin:16px 0 0"), ("H8", HTML, "{{ words.intro }}", '<img src="x">{{ words.intro }}'),
+        ("A4", HTML, '<p style="margin:16px 0 0', '<p style="font-size:11px;margin:16px 0 0'), ("A8", TEXT, "{{ words.greeting }}", "{{ words.greeting }}{{ words.team }} " + "word " * 20),
         ("L3", f"en/{WORDS}", 'team = "', 'team = "Asia/Ulaanbaatar '), ("L6", f"mn/{WORDS}", 'thanks = "Б', 'thanks = "єнєєдєр Б'),
         ("L7", f"en/{WORDS}", 'advice = "', 'advice = "Change your Yellow Books password. '), ("I2", f"en/{WORDS}", 'warning = "', 'warning = "\u200b'),
         ("A8", f"en/{WORDS}", 'warning = "', 'warning = "' + "word " * 20),
