@@ -181,7 +181,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def everything_is_due(self) -> None:
         for job_id in self.client.zrange(f"{self.queue.tag}:due", 0, -1):
-            self.client.zadd(f"{self.queue.tag}:due", {job_id: 1})
+            self._poke("due", job_id, 1)
             self.model.jobs[job_id].state = "enqueued"
         self._claim_nothing()
 
@@ -190,12 +190,18 @@ class QueueMachine(RuleBasedStateMachine):
         lease = self.pick(number)
         if not lease or not (job := self.owns(lease)):
             return
-        self.client.zadd(f"{self.queue.tag}:leases", {lease.job_id: 0})
+        self._poke("leases", lease.job_id, 0)
         doubtful, before = job.committed, job.uncertain
         job.attempts, job.crashes = job.attempts - 1, job.crashes + 1
         job.uncertain += doubtful
         job.state = "dead" if (doubtful and before) or job.crashes >= 3 else "enqueued"
         self._claim_nothing()
+
+    def _poke(self, index: str, job_id: str, score: int) -> None:
+        """Move a job in an index; a full server would refuse us, and not the scripts that drain."""
+        self.client.config_set("maxmemory", "0")
+        self.client.zadd(f"{self.queue.tag}:{index}", {job_id: score})
+        self.client.config_set("maxmemory", "1" if self.model.full else "0")
 
     def _claim_nothing(self) -> None:
         """A claim for another kind still promotes and reaps."""
@@ -245,12 +251,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.full = full
         self.seen["full"] += full
 
-    @rule(job_id=IDS, junk=st.sampled_from([b"", b"junk", b"\x09" + bytes(200), "a list"]))
-    def a_record_is_spoilt(self, job_id: str, junk: bytes | str) -> None:
+    @rule(number=st.integers(0, 50), junk=st.sampled_from([b"", b"junk", b"\x09" + bytes(200), "a list"]))
+    def a_record_is_spoilt(self, number: int, junk: bytes | str) -> None:
         """It is put aside or gone, nobody is given it, and the others go on."""
-        job = self.model.jobs.get(job_id)
-        if self.model.full or self.model.held or not job or job.state != "enqueued":
+        waiting = sorted(job_id for job_id, job in self.model.jobs.items() if job.state == "enqueued")
+        if not waiting:
             return
+        job_id = waiting[number % len(waiting)]
+        self.the_server_is_full(False)
+        self.hold(False)
         key = f"{self.queue.tag}:job:{job_id}"
         self.client.delete(key)
         if isinstance(junk, str):
