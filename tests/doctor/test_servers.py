@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def smtp(tmp_path: Path) -> Iterator[tuple[str, str, Server]]:
     )  # fmt: skip
     controller.start()
     yield f"localhost:{controller.port}", str(tmp_path / "ca.pem"), seen
+    time.sleep(0.05)  # its loop sees the end of what the client has closed
     controller.stop()
 
 

@@ -105,6 +105,7 @@ async def test_p2_p3_a_dead_job_names_nobody_where_it_is_shown_told_or_logged(
     sender = mailer(f"smtp://127.0.0.1:{controller.port}?starttls=never")
     job, told = await run(queue, open_queue, sender, mails)
     await sender.aclose()
+    await asyncio.sleep(0.05)  # the server sees the end of what was closed
     controller.stop()
     assert job.state is State.DEAD
     assert job.error

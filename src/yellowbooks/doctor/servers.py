@@ -143,6 +143,7 @@ async def _converse(server: SmtpServer, helo: str) -> list[Line]:
     except (aiosmtplib.SMTPException, OSError) as error:
         return [Line("FAIL", "SMTP", f"{where} cannot be used ({type(error).__name__}: {error})", _advice(error))]
     lines = [_tls(where, client)]
+    transport = client.transport
     try:
         if server.username:
             await client.login(server.username, server.password)
@@ -152,6 +153,10 @@ async def _converse(server: SmtpServer, helo: str) -> list[Line]:
     except (aiosmtplib.SMTPException, OSError) as error:
         client.close()
         lines.append(Line("FAIL", "SMTP", f"{where} refuses us ({error})", "correct user and password in YB_SMTP_URL"))
+    finally:
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()  # the loop ends at once, and would leave a polite end of TLS half done
+            await asyncio.sleep(0)
     return lines
 
 
