@@ -269,3 +269,24 @@ async def test_two_workers_share_the_work(queue: Queue, open_queue) -> None:
     workers = {event.worker for job in jobs for event in job.history if event.name == "claimed"}
     assert len(workers) == 2
     assert all(job.attempts == 1 for job in jobs)
+
+
+async def test_a_worker_ends_though_a_cancellation_is_lost(open_queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the client may lose it, on Python 3.11."""
+    swallowed: list[bool] = []
+
+    async def ping(_queue: Queue) -> list[str]:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            swallowed.append(True)
+        return []
+
+    monkeypatch.setattr(Queue, "ping", ping)
+    stop = asyncio.Event()
+    worker = Worker(open_queue, [Kind("ping", Ping)], concurrency=1, grace=0, tell=Told())
+    running = asyncio.create_task(worker.run(stop, asyncio.Event()))
+    await asyncio.sleep(0.2)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert swallowed == [True]

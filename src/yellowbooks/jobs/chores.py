@@ -17,7 +17,7 @@ RECOVERY_SECONDS = 30.0  # how often one worker looks for what may recover
 
 
 class Chores:
-    """Runs the chores until it is cancelled. Any number of workers may do the same ones."""
+    """Runs the chores. Any number of workers may do the same ones."""
 
     def __init__(self, queue: Queue, schedules: Sequence[Schedule], tell: Callable[..., None]) -> None:
         self._queue = queue
@@ -32,9 +32,13 @@ class Chores:
         if kind.recovers and kind.name not in self._worked:
             self._worked[kind.name] = kind
 
-    async def run(self) -> None:
-        """Do them, again and again. A queue that is away is the worker's own trouble, told by it."""
-        while True:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Do them until `stop`, or until cancelled. A queue that is away is the worker's own trouble, told by it.
+
+        A cancellation alone may be lost: where it meets the end of what is awaited, `asyncio.wait_for` of Python 3.11,
+        which the client uses, gives the result instead.
+        """
+        while not stop.is_set():
             try:
                 await tick(self._queue, self._schedules)
                 await self._recover()
@@ -43,7 +47,8 @@ class Chores:
                 pass
             except Exception as error:  # a schedule's payload is the user's own code
                 self._tell("failed", error=f"a schedule: {error!r}")
-            await asyncio.sleep(TICK_SECONDS)
+            if not stop.is_set():
+                await asyncio.sleep(TICK_SECONDS)
 
     async def _look(self) -> None:
         moment = asyncio.get_running_loop().time()

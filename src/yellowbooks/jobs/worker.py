@@ -22,6 +22,7 @@ from yellowbooks.jobs.settler import Done, Settler
 IDLE_SECONDS = 1.0  # an idle worker asks this often: the logical clock ticks and expired leases are reaped
 RECONNECT_SECONDS = (0.1, 2.0)  # the first and the longest wait while the queue is away
 STALLED_SECONDS = 30.0
+CHORES_SECONDS = 2.0  # what a chore in flight gets to end
 
 Tell = Callable[..., None]
 """The one hook by which a worker speaks: `tell(word, job=…, kind=…, …)`; see `observe`."""
@@ -67,7 +68,7 @@ class Worker:
     async def run(self, stop: asyncio.Event, at_once: asyncio.Event) -> None:
         """Work until `stop`; then finish what runs, or give it back, within the grace, or when `at_once` is set."""
         self._heartbeat.start(asyncio.get_running_loop())
-        chores = asyncio.create_task(self._chores.run())
+        chores = asyncio.create_task(self._chores.run(stop))
         try:
             while not stop.is_set():
                 await self._turn(stop)
@@ -77,7 +78,7 @@ class Worker:
             if self._stopping:
                 self._stopping.cancel()
             self._heartbeat.stop()
-            await asyncio.gather(chores, return_exceptions=True)
+            await asyncio.wait({chores}, timeout=CHORES_SECONDS)
             await self._queue.close()
 
     def stalled(self) -> str | None:
