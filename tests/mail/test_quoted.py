@@ -29,6 +29,14 @@ def test_a_text_comes_back(text: str) -> None:
     assert_fit(quoted(text), text)
 
 
+@pytest.mark.parametrize("length", range(70, 80))
+@pytest.mark.parametrize("last", ["a", "Ө", "="])
+def test_a_value_that_fills_its_line_leaves_room_for_the_break(length: int, last: str) -> None:
+    value = "a" * (length - len(last.encode())) + last
+    assert_fit(Skeleton(["", "0"], ["v"], is_html=False).fill({"v": value}), f"{value}0")
+    assert_fit(Skeleton([value, "0"], ["v"], is_html=False).fill({"v": "b"}), f"{value}b0")
+
+
 @settings(max_examples=60)
 @given(st.lists(TEXTS | LINES | st.just(""), min_size=2, max_size=5), st.data())
 def test_a_spliced_text_comes_back(pieces: list[str], data: st.DataObject) -> None:

@@ -10,6 +10,7 @@ from binascii import a2b_qp, b2a_qp
 from collections.abc import Mapping, Sequence
 
 _SOFT = b"=\r\n"
+LINE_OCTETS = 76  # RFC 2045, section 6.7, rule 5
 _BARE = re.compile(rb"(?<!\r)\n")
 
 
@@ -43,7 +44,7 @@ class Skeleton:
             if text := _crlf(piece):
                 if behind_gap and not text.startswith("\r\n"):
                     self._parts.append(_SOFT)
-                self._parts.append(_encode(text))
+                self._parts.append(_room(_encode(text)))
                 behind_gap, line_begins = False, text.endswith("\r\n")
             if name:
                 if behind_gap or not line_begins:
@@ -54,7 +55,7 @@ class Skeleton:
 
     def fill(self, values: Mapping[str, str]) -> Quoted:
         """The whole text. Raises `KeyError` for a value that is missing."""
-        encoded = {name: _encode(self._escape(value)) for name, value in values.items()}
+        encoded = {name: _room(_encode(self._escape(value))) for name, value in values.items()}
         parts = self._parts.copy()
         for place, name in self._gaps:
             parts[place] = encoded[name]
@@ -63,6 +64,14 @@ class Skeleton:
 
 def _crlf(text: str) -> str:
     return re.sub(r"\r\n|\r|\n", "\r\n", text)
+
+
+def _room(encoded: bytes) -> bytes:
+    """With a last line that has room for the `=` of a soft break."""
+    if len(encoded) - (encoded.rfind(b"\n") + 1) < LINE_OCTETS:
+        return encoded
+    last = 3 if encoded[-3:-2] == b"=" else 1  # a character, or an octet in hexadecimal
+    return encoded[:-last] + _SOFT + encoded[-last:]
 
 
 def _encode(text: str) -> bytes:
