@@ -200,7 +200,16 @@ def open_queue(settings: Settings) -> Queue:
         raise SettingsError(
             "YB_VALKEY_URL: is not set; for example YB_VALKEY_URL=valkey://127.0.0.1:6379/0, or run `up`"
         )
-    return Queue(settings.valkey_url, lease=settings.lease_seconds, retention=settings.retention, release=__version__)
+    try:
+        return Queue(
+            settings.valkey_url,
+            lease=settings.lease_seconds,
+            retention=settings.retention,
+            replicas=settings.replicas,
+            release=__version__,
+        )
+    except ValueError as error:
+        raise SettingsError(f"YB_VALKEY_URL: its value {error}") from None
 
 
 async def look_at_server(settings: Settings, tell: Tell) -> None:

@@ -15,7 +15,7 @@ from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.job import Job, State
 from yellowbooks.jobs.kind import LANES, Kind, Lane, P, account, fingerprint
 from yellowbooks.jobs.lease import Lease, LeaseLost
-from yellowbooks.jobs.link import Link, QueueUnavailable
+from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
 from yellowbooks.jobs.server import judge
 from yellowbooks.jobs.survey import Survey
@@ -46,8 +46,12 @@ class Queue:
 
     Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
     `lease`, `retention` and `dead_retention` are seconds. `release` names the version of the code that runs here; it
-    stands beside each failure. `url` may be a client instead.
+    stands beside each failure. `url` may be a client instead; for its forms see `servers.py`. `replicas` is how many
+    must have a promise (an admission, a commit, an operator's act) before it is answered. `partition` is the number of
+    this queue where it is one of several: see `partitions.py`.
     """
+
+    pace = REOPENING_PACE
 
     def __init__(
         self,
@@ -59,9 +63,11 @@ class Queue:
         dead_retention: float = DEAD_RETENTION,
         backlog: int = BACKLOG,
         release: str | None = None,
+        replicas: int = 0,
+        partition: int = 0,
     ) -> None:
-        self.tag = f"{{yb:{name}:0}}"
-        self.link = Link(url, self.tag)
+        self.tag = f"{{yb:{name}:{partition}}}"
+        self.link = Link(url, self.tag, replicas)
         self.lease = lease
         self.id = secrets.token_urlsafe(6)
         self._lease_ms = round(lease * 1000)
@@ -121,11 +127,12 @@ class Queue:
             self._claims += 1
         return list(self._leases(claim_id, at, found)), wait / 1000 if wait >= 0 else -1.0
 
-    async def wait(self, kinds: Sequence[str], seconds: float) -> None:
-        """Block until a job of these kinds may be claimable, at most `seconds`."""
+    async def wait(self, kinds: Sequence[str], seconds: float) -> bytes | None:
+        """Block until a job of these kinds may be claimable, at most `seconds`. Gives the key that held the token."""
         keys = [f"{self.tag}:wake:{kind}" for kind in kinds]
         block = min(max(seconds, 0.01), LONGEST_BLOCK)  # Valkey takes 0 for «for ever»
-        await self.link.reach(lambda: self.link.wire.execute_command("BLPOP", *keys, block))
+        found = await self.link.reach(lambda: self.link.wire.execute_command("BLPOP", *keys, block))
+        return found[0] if found else None
 
     async def renew(
         self,
@@ -151,8 +158,10 @@ class Queue:
         await self.link.call("leave", worker=worker)
 
     async def commit(self, lease: Lease) -> None:
-        """The point of no return; see `Lease.commit`."""
-        if await self._commits(Held(lease.job_id, lease.token)) != "committed":
+        """The point of no return; see `Lease.commit`. A short absence of the server, a failover, spends no attempt."""
+        held = Held(lease.job_id, lease.token)
+        answer = await patiently(lambda: self._commits(held), self.lease / 3)
+        if answer != "committed":
             raise LeaseLost(f"job {lease.job_id} is no longer ours; its new owner will do the work")
 
     async def note(self, lease: Lease, text: str | None, progress: float | None) -> None:
@@ -180,7 +189,7 @@ class Queue:
                 tokens=[lease.token for lease, _ in some],
                 others=[settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
                 channels=channels,
-                pace=REOPENING_PACE,
+                pace=self.pace,
                 release=self._release,
             )
         return answers
@@ -334,6 +343,9 @@ class Queue:
             record.job_of(job_id, values[2 * n] or b"", values[2 * n + 1] or b"") for n, job_id in enumerate(job_ids)
         ]
 
+    def _new_id(self) -> str:
+        return secrets.token_hex(10)
+
     def _body(self, kind: Kind[P], payload: P, lane: Lane | None, nonce: bytes) -> bytes:
         stored, key = kind.encode(payload), payload.key()
         return record.body(
@@ -353,7 +365,7 @@ class Queue:
         rate, unique = kind.rate, kind.unique
         counted = rate is not None and payload.key() is not None
         admission = Admission(
-            payload.job_id or secrets.token_hex(10),
+            payload.job_id or self._new_id(),
             rate.limit if rate and counted else 0,
             round(rate.window * 1000) if rate and counted else 0,
             round(delay * 1000) if delay > 0 else None,
