@@ -131,6 +131,9 @@ class Settings:
         "valkey://127.0.0.1:6379/0",
         secret=True,
     )
+    partitions: int = setting(
+        "1", _integer(1, 64), "parts of the queue, for the nodes of a cluster to share; for the life of a queue", "8"
+    )
     replicas: int = setting(
         "0", _integer(0, 9), "replicas of the queue's server that must have a job before its sender hears 202", "1"
     )

@@ -13,10 +13,13 @@ from tests.conftest import ValkeyServer
 from tests.faults.campaign import row
 from tests.faults.proxy import Proxy
 from tests.faults.rig import Rig, Tally
-from tests.faults.servers import Group, Node, free_ports
+from tests.faults.servers import Cluster, Group, Node, free_ports
 from tests.faults.worker import Work, kind_of
-from yellowbooks.jobs import Kind, Queue
+from tests.parts import eventually
+from yellowbooks.jobs import Kind, Partitions, Queue
+from yellowbooks.jobs.partitions import home_of
 
+PARTITIONS = 8
 LEASE = 3.5  # longer than a failover and a step of the logical clock
 ROUNDS, CALLERS = 7, 64
 CUT_SECONDS = 3.0  # at most: how long the replica is behind before the primary is lost
@@ -131,6 +134,35 @@ async def lagging(rig: Rig) -> None:
 async def split_brain(rig: Rig) -> None:
     """A worker stays with it: it can commit nothing there, and what it says later is refused."""
     await lag(rig, GUARDINGS[2], split=True)
+
+
+@row("9 a node of a cluster is killed")
+async def killed_node(rig: Rig) -> None:
+    """Eight partitions over three nodes: the other nodes' jobs go on, and nothing that was acked is lost."""
+    cluster = Cluster(rig.folder / "c")
+    rig.stack.callback(cluster.stop)
+    await asyncio.to_thread(cluster.start)
+    await rig.move(cluster.url, replicas=1, lease=LEASE, partitions=PARTITIONS)
+    assert isinstance(rig.queue, Partitions)
+    rig.work(2)
+    asking = [
+        asyncio.create_task(rig.ask(rig.size // 4, prefix=f"{n}-", pause=0.01, before=0.01, after=0.01))
+        for n in range(4)
+    ]
+    await asyncio.sleep(1.0)
+    victim = cluster.owner(rig.queue.parts[0].tag)
+    theirs = [part for part in rig.queue.parts if cluster.owner(part.tag) is victim]
+    assert 0 < len(theirs) < PARTITIONS
+    victim.kill()
+    rig.tally.fired += 1
+    homes = [part.number for part in rig.queue.parts if part not in theirs]
+    prefix = next(text for text in map(str, range(1000, 2000)) if home_of(f"{text}0", PARTITIONS) in homes)
+    await rig.ask(1, prefix=prefix)
+    await eventually(lambda: rig.effects()[f"{prefix}0"], 1.0)  # nobody has taken over yet, and the others go on
+    await cluster.moved(theirs[0].tag, victim)
+    victim.start()
+    await asyncio.gather(*asking)
+    rig.places = [(f"unix://{cluster.owner(part.tag).socket}", part.tag) for part in rig.queue.parts]
 
 
 async def measure(guarding: Guarding, size: int, *, split: bool) -> Tally:

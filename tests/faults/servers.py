@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from valkey import Valkey
+from valkey.crc import key_slot
 
 from yellowbooks.embedded import valkey_command, valkey_environment
 
@@ -204,6 +205,19 @@ class Cluster:
         wait_for(
             lambda: all("cluster_state:ok" in self._state(node) for node in self.nodes), "the cluster is not ok", 30
         )
+
+    def owner(self, key: str) -> Node:
+        """The node that has this key's slot, by the word of one that lives."""
+        asked = next(node for node in self.nodes if node.process and node.process.poll() is None)
+        for first, last, primary, *_ in asked.run("CLUSTER", "SLOTS"):
+            if first <= key_slot(key.encode()) <= last:
+                return next(node for node in self.nodes if node.port == int(primary[1]))
+        raise AssertionError(f"nobody has the slot of {key}")
+
+    async def moved(self, key: str, old: Node, seconds: float = 30.0) -> Node:
+        """Returns when another node than `old` has this key's slot, and gives it."""
+        await asyncio.to_thread(wait_for, lambda: self.owner(key) is not old, "nobody took over", seconds)
+        return self.owner(key)
 
     def _state(self, node: Node) -> str:
         reply = node.run("CLUSTER", "INFO")

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from yellowbooks.jobs import Backoff, Kind, Lease, Payload, Queue, Worker
+from yellowbooks.jobs import Backoff, Kind, Lease, Partitions, Payload, Queue, Worker
 
 
 class Work(Payload):
@@ -51,6 +51,8 @@ def kind_of(journal: Path) -> Kind[Work]:
 def open_queue(options: dict[str, Any]) -> Queue:
     """The queue that these options name."""
     named = {name: options[name] for name in ("name", "lease", "replicas") if name in options}
+    if "partitions" in options:
+        return Partitions(options["url"], options["partitions"], **named)
     return Queue(options["url"], **named)
 
 

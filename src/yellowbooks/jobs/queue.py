@@ -25,6 +25,7 @@ from yellowbooks.jobs.verbs import (
     Held,
     Named,
     Note,
+    Place,
     Receipt,
     Requeue,
     claimable,
@@ -110,6 +111,10 @@ class Queue:
     async def cancel(self, job_ids: Sequence[str]) -> list[str]:
         """End jobs that wait or run: «cancelled», «committed» (too late), «ended» or «unknown» for each."""
         return await self._batched("cancel", [Named(job_id) for job_id in job_ids])
+
+    async def name(self, places: list[Place]) -> list[int]:
+        """Say in which partition the jobs of these ids are; gives what was said first of each."""
+        return list(await self.link.call("name", items=places))
 
     # Verbs of the workers
 

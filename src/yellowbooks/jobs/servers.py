@@ -70,7 +70,9 @@ class Servers:
         asking = _login(query.pop("sentinel_username", ""), query.pop("sentinel_password", ""))
         if query or (asking and form == "cluster"):
             raise ValueError("takes only sentinel_username and sentinel_password behind «?», and only for Sentinels")
-        return cls(form, addresses, scheme.endswith("s"), options, words[0] if form == "sentinel" else "", asking)
+        return cls(
+            form, addresses, scheme in ("valkeys", "rediss"), options, words[0] if form == "sentinel" else "", asking
+        )
 
 
 def open_client(url: str, tag: str) -> Any:

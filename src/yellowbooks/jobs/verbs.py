@@ -62,6 +62,13 @@ class Named(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
 
 
+class Place(msgspec.Struct, frozen=True):
+    """An id that a caller gave, and the partition where its job would be."""
+
+    id: str
+    partition: int
+
+
 class Requeue(msgspec.Struct, frozen=True, omit_defaults=True):
     """A dead job to run again, after `delay` ms; `by` says who wants it."""
 
@@ -105,6 +112,7 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
 
 VERBS: dict[str, Script[Any]] = {
     "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=Admission),
+    "name": Script("name", list[int], args=("items",), item=Place),
     "claim": Script("claim", tuple[float, int], args=("worker", "claim", "kinds", "room", "lease")),
     "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle"), item=Held),
     "leave": Script("leave", str, args=("worker",)),
