@@ -40,6 +40,7 @@ async def test_jobs_are_spread_and_the_jobs_of_a_user_are_together_and_in_order(
     assert [receipt.word for _, receipt in receipts] == ["admitted"] * 60
     sizes = Counter(home_of(job_id, COUNT) for job_id, _ in receipts)
     assert len(sizes) == COUNT
+    assert all([await queue.parts[home_of(job_id, COUNT)].show(job_id) for job_id, _ in receipts])
     survey = await queue.survey()
     assert sum(line.waiting for line in dict(survey.lines).values()) == 60
     taken = [PING.decode(lease.payload) for lease in await drain(queue)]
