@@ -20,6 +20,7 @@ from yellowbooks.jobs import Kind, Partitions, Queue
 from yellowbooks.jobs.partitions import home_of
 
 PARTITIONS = 8
+SHORT = 60  # jobs, in the short form
 LEASE = 3.5  # longer than a failover and a step of the logical clock
 ROUNDS, CALLERS = 7, 64
 CUT_SECONDS = 3.0  # at most: how long the replica is behind before the primary is lost
@@ -99,7 +100,7 @@ async def lag(rig: Rig, guarding: Guarding, *, split: bool) -> None:
     """A failover to a replica that lags by seconds; `split`: the old primary lives, a worker stays with it."""
     pair = Pair(rig, guarding)
     await pair.start(rig.stack)
-    await rig.move(pair.front.url, replicas=guarding.replicas, lease=LEASE)
+    await rig.move(pair.front.url, replicas=guarding.replicas, lease=LEASE if rig.size > SHORT else LEASE / 2)
     old_side = rig.work(1, url=f"unix://{pair.old.socket}") if split else rig.work(1)
     await rig.ask(rig.size // 2, prefix="before", before=0.05, after=0.1)
     seconds = min(CUT_SECONDS, rig.size / 60)

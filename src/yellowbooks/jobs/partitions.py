@@ -92,6 +92,8 @@ class Partitions(Queue):
     async def agree(self) -> None:
         """Raises `WrongPartitions` where the queue has another number of them."""
         await agree(self.parts[0], len(self.parts))
+        for part in self.parts:
+            part.link.before = None
 
     # Verbs of the callers
 
