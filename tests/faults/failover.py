@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import signal
 import tempfile
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.faults.servers import Cluster, Group, Node, free_ports
 from tests.faults.worker import Work, kind_of
 from tests.parts import eventually
 from yellowbooks.jobs import Kind, Partitions, Queue
+from yellowbooks.jobs.link import patiently
 from yellowbooks.jobs.partitions import home_of
 
 PARTITIONS = 8
@@ -211,6 +213,25 @@ async def cost(size: int) -> list[tuple[float, ...]]:
             return rounds
 
 
+async def outage(cluster: bool, number: int) -> float:
+    """Seconds from a signal to the primary until the next admission is answered."""
+    with tempfile.TemporaryDirectory(prefix="yb") as path:
+        servers = Cluster(Path(path)) if cluster else Group(Path(path))
+        kind = kind_of(Path(path))
+        try:
+            await asyncio.to_thread(servers.start)
+            queue = Queue(servers.url)
+            await queue.admit(kind, Work())
+            primary = servers.owner(queue.tag) if isinstance(servers, Cluster) else servers.primary
+            primary.send(number)
+            began = time.monotonic()
+            await patiently(lambda: queue.admit(kind, Work()), 60)
+            await queue.close()
+            return time.monotonic() - began
+        finally:
+            servers.stop()
+
+
 async def _caller(queue: Queue, kind: Kind[Work], count: int) -> None:
     for _ in range(count):
         await queue.admit(kind, Work())
@@ -232,6 +253,10 @@ async def main() -> None:
             values = " | ".join(str(getattr(tally, column)) for column in columns)
             name = "lives on" if split else "killed"
             print(f"| {guarding.name} | {name} | {values} | {tally.recovery:.1f} s |", flush=True)
+    print("\n| seconds until the next admission | killed | stopped, and silent |\n|---|---|---|")
+    for cluster in (False, True):
+        killed, silent = await outage(cluster, signal.SIGKILL), await outage(cluster, signal.SIGSTOP)
+        print(f"| {'cluster' if cluster else 'Sentinel'} | {killed:.1f} | {silent:.1f} |", flush=True)
     bulk, guarded_bulk, callers, guarded_callers = (
         median(rates) for rates in zip(*await cost(options.bulk), strict=True)
     )

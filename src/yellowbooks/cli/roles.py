@@ -132,12 +132,12 @@ def recorder(child: bool) -> None:
 
 def _run_role(name: str, child: bool, run: Callable[["Roles"], None]) -> None:
     from yellowbooks.observe import observer
-    from yellowbooks.wiring import Roles, check, check_queue, make_data_dir
+    from yellowbooks.wiring import Roles, check, make_data_dir, open_queue
 
     with clear_errors():
         settings = _role_settings(child)
         check(settings)
-        check_queue(settings)
+        open_queue(settings)
         make_data_dir(settings.data_dir)
         run(Roles(settings, observer(name, settings.log_format), announced=not child))
 

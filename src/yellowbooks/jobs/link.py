@@ -166,9 +166,13 @@ class Link:
         if self.wire is self.client or (isinstance(error, ResponseError) and not is_elsewhere(error)):
             return isinstance(error, ValkeyConnectionError)
         if not isinstance(error, TooFewReplicas):
-            await self.wire.aclose()
-            await self.client.connection_pool.disconnect(inuse_connections=False)
+            await self.forget()
         return True
+
+    async def forget(self) -> None:
+        """Close the connections that nobody uses now, so that the next ones look for the server anew."""
+        await self.wire.aclose()
+        await self.client.connection_pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -122,7 +122,11 @@ class Partitions(Queue):
         receipts: list[tuple[str, Receipt]] = []
         for some in chunks(payloads, MOST_ITEMS * len(self.parts)):
             pairs = [(payload, self._part_for(kind, payload)) for payload in some]
-            firsts = await asyncio.gather(*(self._first(payload.job_id, part) for payload, part in pairs))
+            firsts = [part for _, part in pairs]
+            given = [n for n, (payload, _) in enumerate(pairs) if payload.job_id is not None]
+            named = await asyncio.gather(*(self._first(pairs[n][0].job_id, firsts[n]) for n in given))
+            for n, first in zip(given, named, strict=True):
+                firsts[n] = first
             receipts += await _by_part(pairs, firsts, of_one)
         return receipts
 

@@ -102,13 +102,14 @@ class Turns:
         pause = PAUSES[0]
         try:
             while True:
+                await part.link.forget()  # where it was silent, each of them would be silent again
                 await asyncio.sleep(pause)
                 try:
-                    await part.ping()
+                    await asyncio.wait_for(part.ping(), CLAIM_SECONDS)
                     return
                 except Unfit:
-                    return
-                except QueueUnavailable:
+                    return  # it answers; what is wrong with it is told elsewhere
+                except (QueueUnavailable, TimeoutError):
                     pause = min(pause * 2, PAUSES[1])
         finally:
             del self._away[part]
