@@ -13,7 +13,7 @@ from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.job import Job, State
-from yellowbooks.jobs.kind import LANES, Kind, Lane, P, account, fingerprint
+from yellowbooks.jobs.kind import Kind, Lane, P, account
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
@@ -28,6 +28,7 @@ from yellowbooks.jobs.verbs import (
     Place,
     Receipt,
     Requeue,
+    body_of,
     claimable,
     held,
     settlement,
@@ -219,7 +220,7 @@ class Queue:
 
     async def edit(self, kind: Kind[P], job_id: str, payload: P, *, by: str | None = None) -> str:
         """Give a dead job another payload, to be requeued: «edited», «not_dead» or «unknown»."""
-        body = self._body(kind, payload, None, b"")
+        body = body_of(kind, payload, None, b"")
         answers, _ = await self.link.run("edit", [body], items=[Edit(job_id, by)])
         return str(answers[0])
 
@@ -351,19 +352,6 @@ class Queue:
     def _new_id(self) -> str:
         return secrets.token_hex(10)
 
-    def _body(self, kind: Kind[P], payload: P, lane: Lane | None, nonce: bytes) -> bytes:
-        stored, key = kind.encode(payload), payload.key()
-        return record.body(
-            fingerprint(stored),
-            nonce,
-            LANES.index(lane or kind.lane),
-            kind.backoff.attempts,
-            (record.HOLD if kind.doubt == "hold" else 0) | (record.EXCLUSIVE if kind.exclusive else 0),
-            kind.name.encode(),
-            b"" if key is None else account(kind.name, key),
-            stored,
-        )
-
     def _admission(
         self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes
     ) -> tuple[Admission, bytes]:
@@ -378,7 +366,7 @@ class Queue:
             round(unique * 1000) if unique else 0,
         )
         # An id that was made here comes again only as the same request told twice; nothing need tell the two apart.
-        return admission, self._body(kind, payload, lane, nonce if payload.job_id else b"")
+        return admission, body_of(kind, payload, lane, nonce if payload.job_id else b"")
 
     def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
         """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""

@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from yellowbooks.jobs import record
 from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import State
-from yellowbooks.jobs.kind import Kind
+from yellowbooks.jobs.kind import LANES, Kind, Lane, account, fingerprint
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Completed, Outcome, Retry
 from yellowbooks.jobs.script import Script
@@ -162,3 +163,18 @@ def settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settle
         outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if holds else None,
         round((outcome.hold or 0) * 1000), outcome.trace,
     )  # fmt: skip
+
+
+def body_of(kind: Kind[Any], payload: Any, lane: Lane | None, nonce: bytes) -> bytes:
+    """The caller's part of a job's record; see `record.body`."""
+    stored, key = kind.encode(payload), payload.key()
+    return record.body(
+        fingerprint(stored),
+        nonce,
+        LANES.index(lane or kind.lane),
+        kind.backoff.attempts,
+        (record.HOLD if kind.doubt == "hold" else 0) | (record.EXCLUSIVE if kind.exclusive else 0),
+        kind.name.encode(),
+        b"" if key is None else account(kind.name, key),
+        stored,
+    )
