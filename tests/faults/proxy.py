@@ -33,8 +33,10 @@ class Proxy:
         self.to_server.set()
         self.to_client.set()
         self._server.close()
-        self.cut()
-        while self._writers:
+        for _ in range(100):  # one may have come while the door was being shut
+            self.cut()
+            if not self._writers:
+                break
             await asyncio.sleep(0.01)
 
     def cut(self) -> None:
