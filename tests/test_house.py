@@ -123,14 +123,14 @@ def test_one_word_an_act() -> None:
     assert files == set(VERBS)
     for verb, script in VERBS.items():
         assert hasattr(Queue, verb)
-        if verb not in ("recorded", "leave", "lock", "unlock", "hold", "unhold", "fire", "look", "survey"):
+        if verb not in ("name", "recorded", "leave", "lock", "unlock", "hold", "unhold", "fire", "look", "survey"):
             assert re.search(rf"^    {verb}\b", drawing, re.MULTILINE), verb
         for event in script.contract["emits"]:
             assert re.search(rf"\b{event}$", drawing, re.MULTILINE), event
         text = (HOUSE / f"jobs/transitions/{verb}.lua").read_text("utf-8").splitlines()
         assert text[0].startswith("#!lua")
         assert text[1].startswith(f"-- {verb}: ")
-        assert ("allow-oom" in text[0]) == (verb not in ("admit", "requeue", "edit"))
+        assert ("allow-oom" in text[0]) == (verb not in ("name", "admit", "requeue", "edit"))
 
 
 def test_scripts_emit_what_they_say() -> None:

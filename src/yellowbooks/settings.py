@@ -132,10 +132,23 @@ class Settings:
     )
     valkey_url: str | None = setting(
         "",
-        _url("valkey", "valkeys", "redis", "rediss", "unix"),
-        "the queue's server; not set: `up` brings its own",
+        _url(
+            *("valkey", "valkeys", "redis", "rediss", "unix"),
+            *(
+                f"{scheme}+{form}"
+                for form in ("sentinel", "cluster")
+                for scheme in ("valkey", "valkeys", "redis", "rediss")
+            ),
+        ),
+        "the queue's server (valkey+sentinel:// and valkey+cluster://: failover.md); not set: `up` brings its own",
         "valkey://127.0.0.1:6379/0",
         secret=True,
+    )
+    partitions: int = setting(
+        "1", _integer(1, 64), "parts of the queue, for the nodes of a cluster to share; for the life of a queue", "8"
+    )
+    replicas: int = setting(
+        "0", _integer(0, 9), "replicas of the queue's server that must have a job before its sender hears 202", "1"
     )
     database_url: str | None = setting(
         "",

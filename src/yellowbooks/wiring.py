@@ -18,12 +18,15 @@ from yellowbooks.jobs import (
     Backoff,
     Job,
     Kind,
+    Partitions,
     Queue,
     QueueUnavailable,
     Rate,
     Schedule,
     Unfit,
     Worker,
+    WrongPartitions,
+    agree,
     unhandled,
 )
 from yellowbooks.mail import (
@@ -100,16 +103,20 @@ class Roles:
             raise SettingsError(f"YB_DATABASE_URL: {error}") from None
 
         async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
+            await look_at_server(self.settings, self.tell)
             queue = open_queue(self.settings)
             try:
-                recorder = Recorder(
-                    queue,
-                    log,
-                    on_trouble=lambda trouble: self.tell("log_away", error=trouble),
-                    on_recovered=lambda: self.tell("log_back"),
-                )
+                recorders = [
+                    Recorder(
+                        part,
+                        log,
+                        on_trouble=lambda trouble: self.tell("log_away", error=trouble),
+                        on_recovered=lambda: self.tell("log_back"),
+                    )
+                    for part in (queue.parts if isinstance(queue, Partitions) else [queue])
+                ]
                 self._announce()
-                await recorder.run(stop)
+                await asyncio.gather(*(recorder.run(stop) for recorder in recorders))
             finally:
                 log.close()
                 await queue.close()
@@ -216,7 +223,20 @@ def open_queue(settings: Settings) -> Queue:
         raise SettingsError(
             "YB_VALKEY_URL: is not set; for example YB_VALKEY_URL=valkey://127.0.0.1:6379/0, or run `up`"
         )
-    return Queue(settings.valkey_url, lease=settings.lease_seconds, retention=settings.retention, release=__version__)
+    options: dict[str, Any] = {
+        "lease": settings.lease_seconds,
+        "retention": settings.retention,
+        "replicas": settings.replicas,
+        "release": __version__,
+    }
+    try:
+        if settings.partitions > 1:
+            return Partitions(settings.valkey_url, settings.partitions, **options)
+        queue = Queue(settings.valkey_url, **options)
+    except ValueError as error:
+        raise SettingsError(f"YB_VALKEY_URL: its value {error}") from None
+    queue.link.before = lambda: agree(queue, 1)
+    return queue
 
 
 async def look_at_server(settings: Settings, tell: Tell) -> None:
@@ -227,6 +247,8 @@ async def look_at_server(settings: Settings, tell: Tell) -> None:
             tell("weak", warning=warning)
     except Unfit as error:
         raise SettingsError(f"YB_VALKEY_URL: {error}") from None
+    except WrongPartitions as error:
+        raise SettingsError(f"YB_PARTITIONS: {error}") from None
     except QueueUnavailable as error:
         tell("queue_away", error=str(error))
     finally:
@@ -315,6 +337,8 @@ def check(settings: Settings) -> None:
     kinds(settings)
     if settings.templates_dir:
         open_letters(settings)
+    if settings.valkey_url:
+        open_queue(settings)
     try:
         mailbox(settings.mail_from)
     except ValueError as error:

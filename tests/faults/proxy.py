@@ -6,32 +6,38 @@ from collections.abc import Callable
 
 
 class Proxy:
-    """Listens on 127.0.0.1 and forwards to a Unix socket, until told otherwise.
+    """Listens on 127.0.0.1 and forwards to a Unix socket, `path`, until told otherwise; it may be changed.
 
     `to_server` and `to_client` are open gates: a cleared one holds up that direction. `lose` is asked about every
     reply; where it says so, the reply is dropped and the connection cut.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self.to_server, self.to_client = asyncio.Event(), asyncio.Event()
         self.to_server.set()
         self.to_client.set()
         self.lose: Callable[[bytes], bool] = lambda _request: False
         self.fired = 0
         self.url = ""
+        self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> "Proxy":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"valkey://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"valkey://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         self.to_server.set()
         self.to_client.set()
         self._server.close()
-        self.cut()
+        for _ in range(100):  # one may have come while the door was being shut
+            self.cut()
+            if not self._writers:
+                break
+            await asyncio.sleep(0.01)
 
     def cut(self) -> None:
         """End every connection."""
@@ -40,7 +46,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            up_reader, up_writer = await asyncio.open_unix_connection(self._path)
+            up_reader, up_writer = await asyncio.open_unix_connection(self.path)
         except OSError:
             writer.close()
             return

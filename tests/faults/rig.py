@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ValkeyServer
-from tests.faults.worker import Work, kind_of
+from tests.faults.worker import Work, kind_of, open_queue
 from tests.parts import check_consistent
 from yellowbooks.jobs import Job, Queue, QueueUnavailable, State
 
@@ -35,6 +35,7 @@ class Tally:
     lost: int = 0
     duplicated: int = 0
     unexplained: int = 0
+    forgotten: int = 0
     fired: int = 0
     recovery: float = 0.0
 
@@ -54,6 +55,16 @@ class Rig:
     healed: float = 0.0
     loses: bool = False
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    places: list[tuple[str, str]] = field(default_factory=list)
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def move(self, url: str, **options: Any) -> None:
+        """Work on other servers from now on; `options` are those of every queue."""
+        await self.queue.close()
+        self.valkey.stop()
+        self.options = {"url": url} | options
+        self.queue = open_queue(self.options)
 
     @property
     def journal(self) -> Path:
@@ -62,7 +73,8 @@ class Rig:
 
     def work(self, count: int = 1, url: str | None = None, **options: Any) -> list["subprocess.Popen[bytes]"]:
         """Start worker processes."""
-        given = {"url": url or self.valkey.url, "name": "jobs", "lease": LEASE, "journal": str(self.journal)} | options
+        own = {"url": self.valkey.url, "name": "jobs", "lease": LEASE, "journal": str(self.journal)}
+        given = own | self.options | ({"url": url} if url else {}) | options
         command = [sys.executable, "-m", "tests.faults.worker", json.dumps(given)]
         log = (self.folder / "workers.log").open("ab")
         fresh = [subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) for _ in range(count)]
@@ -70,13 +82,16 @@ class Rig:
         self.workers += fresh
         return fresh
 
-    async def ask(self, count: int, prefix: str = "j", queue: Queue | None = None, **fields: Any) -> None:
+    async def ask(
+        self, count: int, prefix: str = "j", queue: Queue | None = None, pause: float = 0.0, **fields: Any
+    ) -> None:
         """Admit jobs one by one, again with the same id where no answer came."""
         kind = kind_of(self.journal)
         for number in range(count):
             job_id = f"{prefix}{number}"
             self.asked.add(job_id)
-            for _ in range(100):
+            await asyncio.sleep(pause)
+            for _ in range(300):
                 with contextlib.suppress(QueueUnavailable):
                     _, receipt = await (queue or self.queue).admit(kind, Work(job_id=job_id, **fields))
                     assert receipt.word in ("admitted", "seen"), receipt
@@ -119,6 +134,19 @@ class Rig:
 
     async def check(self) -> Tally:
         """Count what came of every job; raises `AssertionError` where a promise was broken."""
+        tally = await self.count()
+        assert tally.fired > 0, "the fault never fired"
+        assert bool(tally.lost) == self.loses, f"{tally.lost} jobs were lost: {tally}"
+        assert tally.unexplained == 0, f"{tally.unexplained} effects happened twice and nothing says so: {tally}"
+        for process in self.workers:
+            process.kill()
+            process.wait()
+        for place in self.places or ([] if self.loses else [(self.valkey.url, self.queue.tag)]):
+            check_consistent(*place)
+        return tally
+
+    async def count(self) -> Tally:
+        """What came of every job that was asked for."""
         effects, tally = self.effects(), self.tally
         tally.asked, tally.acked = len(self.asked), len(self.acked)
         for job_id in sorted(self.asked):
@@ -132,16 +160,9 @@ class Rig:
             tally.unexplained += happened > 1 and not doubtful
             if job_id in self.acked:
                 ended = job is not None and job.state in ENDED
+                tally.forgotten += job is None and happened > 0
                 tally.lost += not ended or (job is not None and job.state is State.COMPLETED and not happened)
         assert effects.keys() <= self.asked, "something ran that nobody asked for"
-        assert tally.fired > 0, "the fault never fired"
-        assert bool(tally.lost) == self.loses, f"{tally.lost} jobs were lost: {tally}"
-        assert tally.unexplained == 0, f"{tally.unexplained} effects happened twice and nothing says so: {tally}"
-        for process in self.workers:
-            process.kill()
-            process.wait()
-        if not self.loses:
-            check_consistent(self.valkey.url, self.queue.tag)
         return tally
 
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from tests.conftest import ValkeyServer
-from tests.faults import disk  # noqa: F401  its faults enter themselves
+from tests.faults import disk, failover  # noqa: F401  its faults enter themselves
 from tests.faults.campaign import FAULTS, LOSING
 from tests.faults.rig import LEASE, Rig, Tally
 from yellowbooks.jobs import Queue
@@ -29,6 +29,7 @@ async def run(name: str, size: int) -> Tally:
                 process.kill()
                 process.wait()
             await rig.queue.close()
+            await rig.stack.aclose()
             valkey.stop()
             for end in rig.at_end:
                 end()

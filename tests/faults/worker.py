@@ -8,10 +8,11 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from yellowbooks.jobs import Backoff, Kind, Lease, Payload, Queue, Worker
+from yellowbooks.jobs import Backoff, Kind, Lease, Partitions, Payload, Queue, Worker
 
 
 class Work(Payload):
@@ -47,6 +48,14 @@ def kind_of(journal: Path) -> Kind[Work]:
     return Kind("work", Work, handle, backoff=Backoff(attempts=5, base=0.05))
 
 
+def open_queue(options: dict[str, Any]) -> Queue:
+    """The queue that these options name."""
+    named = {name: options[name] for name in ("name", "lease", "replicas") if name in options}
+    if "partitions" in options:
+        return Partitions(options["url"], options["partitions"], **named)
+    return Queue(options["url"], **named)
+
+
 async def main() -> None:
     """Run until SIGTERM; a second one ends at once."""
     options = json.loads(sys.argv[1])
@@ -60,7 +69,7 @@ async def main() -> None:
 
     loop.add_signal_handler(signal.SIGTERM, end)
     worker = Worker(
-        lambda: Queue(options["url"], name=options["name"], lease=options["lease"]),
+        lambda: open_queue(options),
         [kind_of(Path(options["journal"]))],
         concurrency=options.get("concurrency", 10),
         grace=options.get("grace", 5.0),

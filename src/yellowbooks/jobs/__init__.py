@@ -1,5 +1,6 @@
 """The engine: a queue of jobs with attempts, leases and dead letters. It knows nothing of e-mail, HTTP or SQL."""
 
+from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.dead_letters import Wanted, causes, find
 from yellowbooks.jobs.events import Event
@@ -8,6 +9,7 @@ from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, R
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain
+from yellowbooks.jobs.partitions import Partitions
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule
 from yellowbooks.jobs.server import Unfit
@@ -25,6 +27,7 @@ __all__ = [
     "Kind",
     "Lease",
     "LeaseLost",
+    "Partitions",
     "Paused",
     "Payload",
     "Permanent",
@@ -41,6 +44,8 @@ __all__ = [
     "Unfit",
     "Wanted",
     "Worker",
+    "WrongPartitions",
+    "agree",
     "causes",
     "failure",
     "find",

@@ -1,24 +1,44 @@
 """The way to Valkey: connections that each have one caller at a time, and one error where it is away."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from valkey.asyncio import Valkey
 from valkey.exceptions import ConnectionError as ValkeyConnectionError
 from valkey.exceptions import ResponseError, ValkeyError
 
+from yellowbooks.jobs.servers import is_elsewhere, open_client
 from yellowbooks.jobs.verbs import VERBS
 
-CONNECT_SECONDS = 5.0
-REPLY_SECONDS = 10.0  # a server that is silent for longer is taken for lost
 RECONNECT_SECONDS = 0.05
+AGAIN_SECONDS = 0.1
+REPLICA_SECONDS = 1.0  # what replicas get to take a promise over
+PROMISES = frozenset({"name", "admit", "commit", "requeue", "edit", "cancel", "discard", "lock"})
+"""Verbs whose answer somebody builds on: with `replicas` they are answered when those have them too."""
 
 R = TypeVar("R")
+Command = Sequence[str | int | float | bytes]
 
 
 class QueueUnavailable(ConnectionError):
     """The queue cannot be reached or refuses to write; nothing is known of the call's outcome."""
+
+
+async def patiently(call: Callable[[], Awaitable[R]], seconds: float) -> R:
+    """The same call again while the queue is away, for so long. Raises `QueueUnavailable`."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return await call()
+        except QueueUnavailable:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+class TooFewReplicas(ValkeyError):
+    """The server did it, and too few replicas have it: a failover could lose it."""
 
 
 class Wire:
@@ -48,44 +68,111 @@ class Wire:
         self._free.append(connection)
         return reply
 
+    async def execute_both(self, first: Command, second: Command) -> tuple[Any, Any]:
+        """Two replies over one connection, the commands sent together. Raises the client's errors."""
+        connection = self._free.pop() if self._free else self._pool.make_connection()
+        try:
+            if not connection.is_connected:
+                await connection.connect()
+            await connection.send_packed_command(connection.pack_commands([first, second]), check_health=False)
+            replies = []
+            for _ in range(2):
+                try:
+                    replies.append(await connection.read_response())
+                except ResponseError as error:
+                    replies.append(error)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._free.append(connection)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies[0], replies[1]
+
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections that are free."""
         while self._free:
             await self._free.pop().disconnect(nowait=True)
+
+
+class Guard:
+    """A wire whose commands are answered when so many replicas have what they wrote. (Valkey: WAIT.)"""
+
+    def __init__(self, wire: Wire, replicas: int) -> None:
+        self._wire = wire
+        self._replicas = replicas
+
+    async def execute_command(self, *command: str | int | float | bytes) -> Any:
+        """The reply. Raises the client's errors, and `TooFewReplicas`: it was done, and may be lost."""
+        wait = ("WAIT", self._replicas, round(REPLICA_SECONDS * 1000))
+        reply, reached = await self._wire.execute_both(command, wait)
+        if reached < self._replicas:
+            raise TooFewReplicas(f"{reached} of {self._replicas} replicas have it after {REPLICA_SECONDS:.0f} s")
+        return reply
 
 
 class Link:
     """A client of the server at `url`, or one that is given, for the keys under `tag`.
 
-    Every method raises `QueueUnavailable` where the server is away.
+    `replicas` is how many must have a promise before it is one. `before` is awaited before the first command, until
+    it returns. Every method raises `QueueUnavailable` where the server is away.
     """
 
-    def __init__(self, url: str | Any, tag: str) -> None:
+    def __init__(self, url: str | Any, tag: str, replicas: int = 0) -> None:
         self.client: Any = url
         self.wire: Any = url
+        self.guarded: Any = url
         if isinstance(url, str):
-            self.client = Valkey.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=REPLY_SECONDS)
+            self.client = open_client(url, tag)
             self.wire = Wire(self.client)
+            self.guarded = Guard(self.wire, replicas) if replicas else self.wire
         self.tag = tag
+        self.before: Callable[[], Awaitable[None]] | None = None
 
     async def run(self, verb: str, payloads: Sequence[bytes] = (), **args: Any) -> tuple[Any, Sequence[bytes]]:
         """One transition; gives its answer and what came beside it."""
-        return await self.reach(lambda: VERBS[verb](self.wire, self.tag, payloads, **args))
+        wire = self.guarded if verb in PROMISES else self.wire
+        return await self.reach(lambda: VERBS[verb](wire, self.tag, payloads, **args))
 
     async def call(self, verb: str, **args: Any) -> Any:
         """One transition; gives its answer."""
         return (await self.run(verb, **args))[0]
 
     async def reach(self, command: Callable[[], Awaitable[R]]) -> R:
-        """Any command. Every script answers a repeated call alike, so one whose connection broke is tried once more."""
+        """Any command. Every script answers a repeated call alike, so one whose connection broke is tried once more.
+
+        So is one that came to a server that is not the primary any more; its successor is looked for.
+        """
         try:
+            if self.before:
+                await self.before()
+                self.before = None
             try:
                 return await command()
-            except ValkeyConnectionError:
+            except (ValkeyConnectionError, ResponseError) as error:
+                if not await self._left(error):
+                    raise
                 await asyncio.sleep(RECONNECT_SECONDS)
                 return await command()
+        except QueueUnavailable:
+            raise
         except (ValkeyError, OSError) as error:
+            await self._left(error)
             raise QueueUnavailable(f"the queue is away or refuses ({error}); start Valkey or see its log") from error
+
+    async def _left(self, error: Exception) -> bool:
+        """Whether another connection may do better; then the free ones, which lead to the same server, are closed."""
+        if self.wire is self.client or (isinstance(error, ResponseError) and not is_elsewhere(error)):
+            return isinstance(error, ValkeyConnectionError)
+        if not isinstance(error, TooFewReplicas):
+            await self.forget()
+        return True
+
+    async def forget(self) -> None:
+        """Close the connections that nobody uses now, so that the next ones look for the server anew."""
+        await self.wire.aclose()
+        await self.client.connection_pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,9 +13,9 @@ from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.job import Job, State
-from yellowbooks.jobs.kind import LANES, Kind, Lane, P, account, fingerprint
+from yellowbooks.jobs.kind import Kind, Lane, P, account
 from yellowbooks.jobs.lease import Lease, LeaseLost
-from yellowbooks.jobs.link import Link, QueueUnavailable
+from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
 from yellowbooks.jobs.server import judge
 from yellowbooks.jobs.survey import Survey
@@ -25,8 +25,10 @@ from yellowbooks.jobs.verbs import (
     Held,
     Named,
     Note,
+    Place,
     Receipt,
     Requeue,
+    body_of,
     claimable,
     held,
     settlement,
@@ -46,8 +48,12 @@ class Queue:
 
     Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
     `lease`, `retention` and `dead_retention` are seconds. `release` names the version of the code that runs here; it
-    stands beside each failure. `url` may be a client instead.
+    stands beside each failure. `url` may be a client instead; for its forms see `servers.py`. `replicas` is how many
+    must have a promise (an admission, a commit, an operator's act) before it is answered. `partition` is the number of
+    this queue where it is one of several: see `partitions.py`.
     """
+
+    pace = REOPENING_PACE
 
     def __init__(
         self,
@@ -59,9 +65,11 @@ class Queue:
         dead_retention: float = DEAD_RETENTION,
         backlog: int = BACKLOG,
         release: str | None = None,
+        replicas: int = 0,
+        partition: int = 0,
     ) -> None:
-        self.tag = f"{{yb:{name}:0}}"
-        self.link = Link(url, self.tag)
+        self.tag = f"{{yb:{name}:{partition}}}"
+        self.link = Link(url, self.tag, replicas)
         self.lease = lease
         self.id = secrets.token_urlsafe(6)
         self._lease_ms = round(lease * 1000)
@@ -105,6 +113,10 @@ class Queue:
         """End jobs that wait or run: «cancelled», «committed» (too late), «ended» or «unknown» for each."""
         return await self._batched("cancel", [Named(job_id) for job_id in job_ids])
 
+    async def name(self, places: list[Place]) -> list[int]:
+        """Say in which partition the jobs of these ids are; gives what was said first of each."""
+        return list(await self.link.call("name", items=places))
+
     # Verbs of the workers
 
     async def claim(self, kinds: Sequence[Kind[Any] | str], room: int) -> tuple[list[Lease], float]:
@@ -121,11 +133,12 @@ class Queue:
             self._claims += 1
         return list(self._leases(claim_id, at, found)), wait / 1000 if wait >= 0 else -1.0
 
-    async def wait(self, kinds: Sequence[str], seconds: float) -> None:
-        """Block until a job of these kinds may be claimable, at most `seconds`."""
+    async def wait(self, kinds: Sequence[str], seconds: float) -> bytes | None:
+        """Block until a job of these kinds may be claimable, at most `seconds`. Gives the key that held the token."""
         keys = [f"{self.tag}:wake:{kind}" for kind in kinds]
         block = min(max(seconds, 0.01), LONGEST_BLOCK)  # Valkey takes 0 for «for ever»
-        await self.link.reach(lambda: self.link.wire.execute_command("BLPOP", *keys, block))
+        found = await self.link.reach(lambda: self.link.wire.execute_command("BLPOP", *keys, block))
+        return found[0] if found else None
 
     async def renew(
         self,
@@ -151,8 +164,10 @@ class Queue:
         await self.link.call("leave", worker=worker)
 
     async def commit(self, lease: Lease) -> None:
-        """The point of no return; see `Lease.commit`."""
-        if await self._commits(Held(lease.job_id, lease.token)) != "committed":
+        """The point of no return; see `Lease.commit`. A short absence of the server, a failover, spends no attempt."""
+        held = Held(lease.job_id, lease.token)
+        answer = await patiently(lambda: self._commits(held), self.lease / 3)
+        if answer != "committed":
             raise LeaseLost(f"job {lease.job_id} is no longer ours; its new owner will do the work")
 
     async def note(self, lease: Lease, text: str | None, progress: float | None) -> None:
@@ -180,7 +195,7 @@ class Queue:
                 tokens=[lease.token for lease, _ in some],
                 others=[settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
                 channels=channels,
-                pace=REOPENING_PACE,
+                pace=self.pace,
                 release=self._release,
             )
         return answers
@@ -205,7 +220,7 @@ class Queue:
 
     async def edit(self, kind: Kind[P], job_id: str, payload: P, *, by: str | None = None) -> str:
         """Give a dead job another payload, to be requeued: «edited», «not_dead» or «unknown»."""
-        body = self._body(kind, payload, None, b"")
+        body = body_of(kind, payload, None, b"")
         answers, _ = await self.link.run("edit", [body], items=[Edit(job_id, by)])
         return str(answers[0])
 
@@ -334,18 +349,8 @@ class Queue:
             record.job_of(job_id, values[2 * n] or b"", values[2 * n + 1] or b"") for n, job_id in enumerate(job_ids)
         ]
 
-    def _body(self, kind: Kind[P], payload: P, lane: Lane | None, nonce: bytes) -> bytes:
-        stored, key = kind.encode(payload), payload.key()
-        return record.body(
-            fingerprint(stored),
-            nonce,
-            LANES.index(lane or kind.lane),
-            kind.backoff.attempts,
-            (record.HOLD if kind.doubt == "hold" else 0) | (record.EXCLUSIVE if kind.exclusive else 0),
-            kind.name.encode(),
-            b"" if key is None else account(kind.name, key),
-            stored,
-        )
+    def _new_id(self) -> str:
+        return secrets.token_hex(10)
 
     def _admission(
         self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes
@@ -353,7 +358,7 @@ class Queue:
         rate, unique = kind.rate, kind.unique
         counted = rate is not None and payload.key() is not None
         admission = Admission(
-            payload.job_id or secrets.token_hex(10),
+            payload.job_id or self._new_id(),
             rate.limit if rate and counted else 0,
             round(rate.window * 1000) if rate and counted else 0,
             round(delay * 1000) if delay > 0 else None,
@@ -361,7 +366,7 @@ class Queue:
             round(unique * 1000) if unique else 0,
         )
         # An id that was made here comes again only as the same request told twice; nothing need tell the two apart.
-        return admission, self._body(kind, payload, lane, nonce if payload.job_id else b"")
+        return admission, body_of(kind, payload, lane, nonce if payload.job_id else b"")
 
     def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
         """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""

@@ -1,5 +1,6 @@
 """How many jobs stand where, how old the oldest is, and who works: what a metric or a dashboard reads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -34,3 +35,21 @@ class Survey(msgspec.Struct):
         self.lines = {f"{name[:-1]}{LANES[int(name[-1])]}": line for name, line in lines.items()}
         self.workers = self.workers if isinstance(self.workers, dict) else {}
         self.gates = self.gates if isinstance(self.gates, dict) else {}
+
+
+def together(surveys: Sequence[Survey]) -> Survey:
+    """The survey of a queue from those of its partitions; a worker's id there ends with the partition's letter."""
+    whole = surveys[0]
+    lines, workers, gates = dict(whole.lines), dict(whole.workers), dict(whole.gates)
+    for other in surveys[1:]:
+        for name, line in dict(other.lines).items():
+            before = lines.get(name, Line(0))
+            oldest = max(before.oldest or 0, line.oldest or 0) or None
+            lines[name] = Line(before.waiting + line.waiting, oldest)
+        workers |= dict(other.workers)
+        gates |= dict(other.gates)
+        for count in ("scheduled", "processing", "dead", "ended", "events", "quarantined"):
+            setattr(whole, count, getattr(whole, count) + getattr(other, count))
+    whole.lines, whole.gates = lines, gates
+    whole.workers = {worker[:-1]: about for worker, about in workers.items()}
+    return whole

@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from yellowbooks.jobs import record
 from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import State
-from yellowbooks.jobs.kind import Kind
+from yellowbooks.jobs.kind import LANES, Kind, Lane, account, fingerprint
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Completed, Outcome, Retry
 from yellowbooks.jobs.script import Script
@@ -62,6 +63,13 @@ class Named(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
 
 
+class Place(msgspec.Struct, frozen=True):
+    """An id that a caller gave, and the partition where its job would be."""
+
+    id: str
+    partition: int
+
+
 class Requeue(msgspec.Struct, frozen=True, omit_defaults=True):
     """A dead job to run again, after `delay` ms; `by` says who wants it."""
 
@@ -105,6 +113,7 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
 
 VERBS: dict[str, Script[Any]] = {
     "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=Admission),
+    "name": Script("name", list[int], args=("items",), item=Place),
     "claim": Script("claim", tuple[float, int], args=("worker", "claim", "kinds", "room", "lease")),
     "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle"), item=Held),
     "leave": Script("leave", str, args=("worker",)),
@@ -154,3 +163,18 @@ def settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settle
         outcome.uncertain, outcome.spent, (kind.channel if kind else lease.kind) if holds else None,
         round((outcome.hold or 0) * 1000), outcome.trace,
     )  # fmt: skip
+
+
+def body_of(kind: Kind[Any], payload: Any, lane: Lane | None, nonce: bytes) -> bytes:
+    """The caller's part of a job's record; see `record.body`."""
+    stored, key = kind.encode(payload), payload.key()
+    return record.body(
+        fingerprint(stored),
+        nonce,
+        LANES.index(lane or kind.lane),
+        kind.backoff.attempts,
+        (record.HOLD if kind.doubt == "hold" else 0) | (record.EXCLUSIVE if kind.exclusive else 0),
+        kind.name.encode(),
+        b"" if key is None else account(kind.name, key),
+        stored,
+    )

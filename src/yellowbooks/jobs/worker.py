@@ -15,9 +15,11 @@ from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.outcome import COMPLETED, Outcome
+from yellowbooks.jobs.partitions import Partitions
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule
 from yellowbooks.jobs.settler import Done, Settler
+from yellowbooks.jobs.settlers import Settlers
 
 IDLE_SECONDS = 1.0  # an idle worker asks this often: the logical clock ticks and expired leases are reaped
 RECONNECT_SECONDS = (0.1, 2.0)  # the first and the longest wait while the queue is away
@@ -55,7 +57,8 @@ class Worker:
             about=f"{socket.gethostname()}:{os.getpid()}", idle=self._idle,
         )  # fmt: skip
         self._runners = {kind.name: Runner(kind) for kind in kinds}
-        self._settler = Settler(lambda some: self._queue.settle_many(some, self._kinds), self._said)
+        make = Settlers if isinstance(self._queue, Partitions) else Settler
+        self._settler = make(lambda some: self._queue.settle_many(some, self._kinds), self._said)
         self._concurrency = concurrency
         self._grace = grace
         self._tell = tell

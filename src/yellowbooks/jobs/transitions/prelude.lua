@@ -13,6 +13,7 @@
 --   <tag>:quarantine       hash    id -> why its record cannot be read
 --   <tag>:seen:<drawer>    hash    id -> fingerprint and logical time of a job that left the queue
 --   <tag>:user:<key>    string  of one user of one kind: the round after his last job, and his newest admissions
+--   <tag>:named:<id>       string  of a queue in partitions: the one whose user gave this id first
 --   <tag>:unique:<key>     string  which job holds a unique window, since when (logical ms)
 --   <tag>:running          hash    exclusive key -> id of the job that runs; <tag>:behind:<key>  list  those after it
 --   <tag>:gates            hash    channel -> who holds it and why, or at what pace it leaves
