@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from yellowbooks.jobs import Backoff, Invalid, Kind, Paused, Payload, Permanent, RetryAfter, Uncertain, record
 from yellowbooks.jobs.batch import Batch
+from yellowbooks.jobs.fitness import Unfit, judge
 from yellowbooks.jobs.outcome import Completed, Dead, Retry, Rules, Unknown, Unreadable, decide, describe
 from yellowbooks.jobs.script import Script
-from yellowbooks.jobs.server import Unfit, judge
 
 
 def test_the_ladder_of_the_contract() -> None:

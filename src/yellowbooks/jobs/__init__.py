@@ -4,6 +4,7 @@ from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.dead_letters import Wanted, causes, find
 from yellowbooks.jobs.events import Event
+from yellowbooks.jobs.fitness import Unfit
 from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, fingerprint, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
@@ -12,7 +13,6 @@ from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Unc
 from yellowbooks.jobs.partitions import Partitions
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule
-from yellowbooks.jobs.server import Unfit
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
 

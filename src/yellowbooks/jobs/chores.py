@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from yellowbooks.jobs.dead_letters import recover
+from yellowbooks.jobs.fitness import Unfit
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule, tick
-from yellowbooks.jobs.server import Unfit
 
 TICK_SECONDS = 10.0
 LOOK_SECONDS = 60.0  # how often a worker looks whether the server would lose jobs

@@ -12,12 +12,12 @@ from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
+from yellowbooks.jobs.fitness import judge
 from yellowbooks.jobs.job import Job, State
 from yellowbooks.jobs.kind import Kind, Lane, P, account
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
-from yellowbooks.jobs.server import judge
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import (
     Admission,

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from yellowbooks.jobs.fitness import Unfit
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.queue import Queue
-from yellowbooks.jobs.server import Unfit
 
 CLAIM_SECONDS = 2.0  # a partition that is silent for longer is passed over
 BLOCK_SECONDS = 1.0
