@@ -1,0 +1,281 @@
+"""One session with a server that is set up: it sends mails one after another, pipelined where that is offered."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import aiosmtplib
+
+from yellowbooks.mail.message import Message
+from yellowbooks.mail.reply import Phase, Reply, read
+
+LINE_OCTETS = 2000  # of a reply; RFC 5321, section 4.5.3.1.5, has 512
+REPLY_OCTETS = 16_384  # of all lines of a reply together
+ENVELOPE: tuple[Phase, ...] = ("mail", "rcpt", "data")
+
+Commit = Callable[[], Awaitable[None]]
+
+
+class Lost(Exception):
+    """The session ended, or cannot be trusted any more, and this mail's text did not go. `word` says how.
+
+    `committed` says that the commit was made before it.
+    """
+
+    def __init__(self, why: str, phase: Phase, word: str, *, committed: bool = False) -> None:
+        super().__init__(why)
+        self.phase, self.word, self.committed = phase, word, committed
+
+
+class InDoubt(Exception):
+    """The session ended after the mail's text went and before the server answered it."""
+
+    def __init__(self, why: str, word: str) -> None:
+        super().__init__(why)
+        self.word = word
+
+
+class Session(asyncio.Protocol):
+    """A session's transport and what is awaited from it.
+
+    `command`, `data` and `dot` are the seconds that answers may take. One mail at a time: whoever holds a session has
+    it for himself (`Pool`). Every reply is matched to what it answers; one that answers nothing ends the session, as
+    none after it could be trusted.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, host: str, pipelining: bool, times: tuple[float, float, float]
+    ) -> None:
+        self.host = host
+        self.pipelining = pipelining
+        self.mails = 0
+        self.opened = self.used = asyncio.get_running_loop().time()
+        self.closing = False
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_end: Callable[[Session], None] = lambda _session: None
+        self._transport = transport
+        command, data, dot = times
+        self._times: dict[Phase, float] = {"mail": command, "rcpt": command, "data": data, "dot": dot}
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._lines: list[bytes] = []
+        self._octets = 0
+        self._replies: list[tuple[int, bytes]] = []
+        self._due = 0  # replies that are awaited
+        self._owed = 0  # replies that will come first, and that nobody wants
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._phases: tuple[Phase, ...] = ENVELOPE
+        self._deadline = 0.0
+        self._broken = ""
+
+    @classmethod
+    def over(cls, client: aiosmtplib.SMTP, host: str, command: float, data: float, dot: float) -> "Session":
+        """Take over the transport of a client whose set-up is done."""
+        transport = cast(asyncio.Transport, client.transport)  # an event loop's own need not inherit from it
+        if transport is None or transport.is_closing():
+            raise aiosmtplib.SMTPServerDisconnected("the server closed after the set-up")
+        session = cls(transport, host, client.supports_extension("pipelining"), (command, data, dot))
+        transport.set_protocol(session)
+        return session
+
+    @property
+    def usable(self) -> bool:
+        """Whether another mail may be sent."""
+        return not self.closing and not self._broken and not self._transport.is_closing()
+
+    async def deliver(self, message: Message, commit: Commit) -> Reply:
+        """Send one mail; the server's last word on it. `commit` is awaited just before the text may go.
+
+        Raises `Lost` (the text did not go), `InDoubt` (nobody knows), and what `commit` raises. Where it raises or is
+        cancelled the session is closed, unless the server refused: that is a reply.
+        """
+        try:
+            refused = await (self._pipelined(message) if self.pipelining else self._plain(message))
+            if refused:
+                return refused
+            await self._committed(commit)
+            return await self._text(message)
+        except BaseException:
+            self.abort()
+            raise
+
+    def quit(self) -> None:
+        """End politely, without waiting for the answer."""
+        if not self._transport.is_closing():
+            self.closing = True
+            self._owed += 1
+            self._transport.write(b"QUIT\r\n")
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End at once."""
+        self.closing = True
+        self._transport.abort()
+
+    # One mail
+
+    async def _pipelined(self, message: Message) -> Reply | None:
+        """Sender, recipient and DATA in one write (RFC 2920, section 3.1); the first refusal, or None."""
+        replies = await self._ask(_sender(message) + _recipient(message) + b"DATA\r\n", ENVELOPE)
+        refused = next((r for n, r in enumerate(replies) if not _positive(r[0], ENVELOPE[n])), None)
+        if refused is None and len(replies) == 3:
+            return None
+        if refused is None:  # a 421 ends the replies early
+            raise Lost("the server closed", "mail", "lost")
+        number = replies.index(refused)
+        reply = self._read(refused, ENVELOPE[number])
+        if len(replies) == 3 and replies[2][0] == 354:
+            # It waits for a text although it refused the envelope: a lone dot ends that, and never the text does.
+            self._swallow(b".\r\nRSET\r\n", 2)
+        else:
+            self._swallow(b"RSET\r\n", 1)
+        return reply
+
+    async def _plain(self, message: Message) -> Reply | None:
+        commands = (_sender(message), _recipient(message), b"DATA\r\n")
+        for phase, command in zip(ENVELOPE, commands, strict=True):
+            [found] = await self._ask(command, (phase,))
+            if not _positive(found[0], phase):
+                reply = self._read(found, phase)
+                with contextlib.suppress(Lost):  # the refusal stands, whatever becomes of the session
+                    await self._ask(b"RSET\r\n", (phase,))
+                return reply
+        return None
+
+    async def _committed(self, commit: Commit) -> None:
+        await commit()
+        if not self.usable:
+            raise Lost(self._broken or "the server closed", "data", "lost", committed=True)
+
+    async def _text(self, message: Message) -> Reply:
+        data = message.data
+        if b"\r\n." in data or data.startswith(b"."):
+            data = (b"\r\n" + data).replace(b"\r\n.", b"\r\n..")[2:]
+        try:
+            [found] = await self._ask(data + (b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"), ("dot",))
+        except Lost as lost:
+            raise InDoubt(str(lost), lost.word) from None
+        if found[0] // 100 not in (2, 4, 5):
+            raise InDoubt(f"the server answered the mail with {found[0]}, which means nothing there", "protocol")
+        self.mails += 1
+        self.used = self._loop.time()
+        return self._read(found, "dot")
+
+    def _read(self, found: tuple[int, bytes], phase: Phase) -> Reply:
+        if found[0] // 100 not in (2, 4, 5):
+            raise Lost(f"the server answered with {found[0]} where that means nothing", phase, "protocol")
+        return read(found[0], found[1].decode("utf-8", "replace"), phase)
+
+    # Replies
+
+    async def _ask(self, command: bytes, phases: tuple[Phase, ...]) -> list[tuple[int, bytes]]:
+        """Write, and await a reply for each of `phases`; fewer where one of them is a 421."""
+        if not self.usable:
+            raise Lost(self._broken or "the server closed", phases[0], "lost")
+        self._replies, self._phases, self._due = [], phases, len(phases)
+        self._waiter = self._loop.create_future()
+        self._deadline = self._loop.time() + self._times[phases[0]]
+        self._timer = self._loop.call_at(self._deadline, self._late)
+        self._transport.write(command)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self._timer.cancel()
+        return self._replies
+
+    def _swallow(self, command: bytes, count: int) -> None:
+        """Write something whose replies nobody waits for: those that come next are its."""
+        if self.usable:
+            self._owed += count
+            self._transport.write(command)
+
+    def _late(self) -> None:
+        if self._deadline > self._loop.time() + 0.001:  # a reply came in between, and the next one has its own time
+            self._timer = self._loop.call_at(self._deadline, self._late)
+        else:
+            self._fail(f"no answer in {self._times[self._phase]:g} s", "timeout")
+
+    @property
+    def _phase(self) -> Phase:
+        """What the next reply answers."""
+        return self._phases[min(len(self._replies), len(self._phases) - 1)]
+
+    def data_received(self, data: bytes) -> None:
+        """Cut replies out of what came."""
+        lines = (self._buffer + data).split(b"\n")
+        self._buffer = lines.pop()
+        for line in lines:
+            if not self._line(line):
+                return
+        if len(self._buffer) > LINE_OCTETS:
+            self._fail(f"a line of a reply has more than {LINE_OCTETS} octets", "protocol")
+
+    def _line(self, line: bytes) -> bool:
+        """One line of a reply; whether to go on."""
+        code, mark = line[:3], line[3:4]
+        self._octets += len(line)
+        if not (len(code) == 3 and code.isdigit() and mark in b" -\r"):
+            return self._fail("a line is no reply", "protocol")
+        if len(line) > LINE_OCTETS or self._octets > REPLY_OCTETS:
+            return self._fail("a reply is too long", "protocol")
+        if self._lines and self._lines[0][:3] != code:
+            return self._fail("the lines of a reply have different codes", "protocol")
+        self._lines.append(line)
+        if mark == b"-":
+            return True
+        text = b"\n".join(part[4:].strip() for part in self._lines)
+        self._lines, self._octets = [], 0
+        return self._reply(int(code), text)
+
+    def _reply(self, code: int, text: bytes) -> bool:
+        if code == 421:  # it closes, whatever else was asked (RFC 5321, section 3.8)
+            self.closing = True
+            self._owed = 0
+        if self._owed:
+            self._owed -= 1
+            return True
+        waiter = self._waiter
+        if not self._due or waiter is None or waiter.done():
+            return code == 421 or self._fail("a reply came that answers nothing", "protocol")
+        self._replies.append((code, text))
+        self._due -= 1
+        if not self._due or code == 421:
+            self._due = 0
+            waiter.set_result(None)
+        else:
+            self._deadline = self._loop.time() + self._times[self._phase]
+        return True
+
+    def _fail(self, why: str, word: str) -> bool:
+        """Nothing that comes after this can be trusted."""
+        self._broken = self._broken or why
+        self._buffer, self._lines = b"", []
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_exception(Lost(why, self._phase, word))
+        self._transport.abort()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport's end."""
+        if not self.closing:
+            self._fail(f"the connection was lost{f' ({type(exc).__name__})' if exc else ''}", "lost")
+        elif self._waiter and not self._waiter.done():
+            self._waiter.set_exception(Lost("the server closed", self._phase, "lost"))
+        if not self.gone.done():
+            self.gone.set_result(None)
+        self.on_end(self)
+
+
+def _sender(message: Message) -> bytes:
+    return b"MAIL FROM:<%s>\r\n" % message.sender.encode("ascii")
+
+
+def _recipient(message: Message) -> bytes:
+    return b"RCPT TO:<%s>\r\n" % message.recipient.encode("ascii")
+
+
+def _positive(code: int, phase: Phase) -> bool:
+    return code == 354 if phase == "data" else code // 100 == 2
