@@ -14,7 +14,7 @@ Answer = bytes | str | Evil | None
 """What to say at a step: bytes as they are, a line, something worse, or nothing ever again."""
 
 DROP = b""
-QUICK = Times(connect=1, greeting=0.4, command=0.4, data=0.4, block=0.2, dot=0.2)
+QUICK = Times(connect=1, greeting=0.25, command=0.25, data=0.25, block=0.1, dot=0.15)
 
 
 def letter(key: str = "job-1", text: str = "hello\n") -> Message:
@@ -101,7 +101,7 @@ class Scripted:
             self._tasks.discard(task)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not await self._say("CONNECT", "220 evil.example ESMTP", reader, writer):
+        if await self._say("CONNECT", "220 evil.example ESMTP", reader, writer) == DROP:
             return
         buffer = b""
         while data := await reader.read(65_536):
@@ -112,11 +112,10 @@ class Scripted:
                 verb = line.strip()[:4].decode("latin-1").upper()
                 ok = "250-evil.example\r\n250 PIPELINING" if self.pipelining and verb == "EHLO" else "250 2.0.0 OK"
                 usual = {"DATA": "354 go on", "QUIT": "221 2.0.0 bye"}.get(verb, ok)
-                if not await self._say(verb, usual, reader, writer):
+                said = await self._say(verb, usual, reader, writer)
+                if said == DROP or verb == "QUIT":
                     return
-                if verb == "QUIT":
-                    return
-                if verb == "DATA" and self._last.startswith(b"354"):
+                if verb == "DATA" and said.startswith(b"354"):
                     while b"\r\n.\r\n" not in b"\r\n" + buffer:
                         more = await reader.read(65_536)
                         if not more:
@@ -125,12 +124,13 @@ class Scripted:
                         buffer += more
                     text, _, buffer = (b"\r\n" + buffer).partition(b"\r\n.\r\n")
                     self.texts.append(text[2:] + b"\r\n" if text else b"")
-                    if not await self._say("DOT", "250 2.0.0 queued as 7", reader, writer):
+                    said = await self._say("DOT", "250 2.0.0 queued as 7", reader, writer)
+                    if said == DROP:
                         return
-                    if self._last.startswith(b"250"):
-                        self.mails.append(self.texts[-1])
+                    if text and said.startswith(b"250"):  # a lone dot is no mail
+                        self.mails.append(text[2:] + b"\r\n")
 
-    async def _say(self, step: str, usual: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _say(self, step: str, usual: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         self.steps.append(step)
         answer = self.answers.get(step, usual)
         if isinstance(answer, list):
@@ -141,17 +141,12 @@ class Scripted:
             await asyncio.sleep(60)
         if callable(answer):
             await answer(reader, writer)
-            self._last = b""
-            return True
+            return b"?"
         assert answer is not None
-        self._last = answer if isinstance(answer, bytes) else answer.encode() + b"\r\n"
-        if not self._last:
-            return False
-        writer.write(self._last)
+        said = answer if isinstance(answer, bytes) else answer.encode() + b"\r\n"
+        writer.write(said)
         await writer.drain()
-        return True
-
-    _last = b""
+        return said
 
 
 ONE = Bounds(sessions=1)

@@ -106,7 +106,7 @@ async def set_up(server: SmtpServer, helo: str, context: ssl.SSLContext, times: 
     client = _client(server, helo, context, connection, times)
     try:
         await client.connect(timeout=times.greeting)
-        if not client.esmtp_extensions:
+        if client.is_ehlo_or_helo_needed:
             await client.ehlo()
         phase = "login"
         if server.username:
@@ -170,7 +170,9 @@ def _drop(client: aiosmtplib.SMTP) -> None:
 
 def _failed(error: Exception, phase: Phase) -> SetUpFailed:
     why = _trouble(error)
-    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        if error.code not in range(400, 600):
+            return SetUpFailed(why, phase, "protocol")
         reply = read(error.code, error.message, phase)
         return SetUpFailed(why, phase, str(error.code), ours=reply.verdict == "config", busy=error.code // 100 == 4)
     if isinstance(error, TimeoutError):

@@ -125,7 +125,7 @@ class Session(asyncio.Protocol):
         if refused is None:  # a 421 ends the replies early
             raise Lost("the server closed", "mail", "lost")
         number = replies.index(refused)
-        reply = self._read(refused, ENVELOPE[number])
+        reply = self._refusal(refused, ENVELOPE[number])
         if len(replies) == 3 and replies[2][0] == 354:
             # It waits for a text although it refused the envelope: a lone dot ends that, and never the text does.
             self._swallow(b".\r\nRSET\r\n", 2)
@@ -138,7 +138,7 @@ class Session(asyncio.Protocol):
         for phase, command in zip(ENVELOPE, commands, strict=True):
             [found] = await self._ask(command, (phase,))
             if not _positive(found[0], phase):
-                reply = self._read(found, phase)
+                reply = self._refusal(found, phase)
                 with contextlib.suppress(Lost):  # the refusal stands, whatever becomes of the session
                     await self._ask(b"RSET\r\n", (phase,))
                 return reply
@@ -161,12 +161,13 @@ class Session(asyncio.Protocol):
             raise InDoubt(f"the server answered the mail with {found[0]}, which means nothing there", "protocol")
         self.mails += 1
         self.used = self._loop.time()
-        return self._read(found, "dot")
+        return _read(found, "dot")
 
-    def _read(self, found: tuple[int, bytes], phase: Phase) -> Reply:
-        if found[0] // 100 not in (2, 4, 5):
+    def _refusal(self, found: tuple[int, bytes], phase: Phase) -> Reply:
+        """What was said instead of yes; a yes of the wrong sort is none, and no refusal either."""
+        if found[0] // 100 not in (4, 5):
             raise Lost(f"the server answered with {found[0]} where that means nothing", phase, "protocol")
-        return read(found[0], found[1].decode("utf-8", "replace"), phase)
+        return _read(found, phase)
 
     # Replies
 
@@ -275,6 +276,10 @@ def _sender(message: Message) -> bytes:
 
 def _recipient(message: Message) -> bytes:
     return b"RCPT TO:<%s>\r\n" % message.recipient.encode("ascii")
+
+
+def _read(found: tuple[int, bytes], phase: Phase) -> Reply:
+    return read(found[0], found[1].decode("utf-8", "replace"), phase)
 
 
 def _positive(code: int, phase: Phase) -> bool:
