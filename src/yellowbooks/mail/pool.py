@@ -62,8 +62,11 @@ class Pool:
                 if opened:
                     return opened
             handed = await self._stand_in_line()
-            if handed is None and self._shut():
-                self._hand(None)
+            if self._shut():
+                if handed:
+                    self.give(handed)
+                else:
+                    self._hand(None)
                 raise Shut
             if handed and (not fresh or not handed.mails):
                 return handed
