@@ -54,6 +54,7 @@ kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/ki
 
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400
+	$(BIN)/python -m tests.faults.mails --size 4000
 
 explore: $(VENV)/.tested   ## search every order of events over the engine's Lua
 	$(BIN)/python -m tests.model

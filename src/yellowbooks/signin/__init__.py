@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
+from yellowbooks.signin.doubt import AMBIGUOUS_TOTAL, ambiguous
 from yellowbooks.signin.event import SignIn
 from yellowbooks.signin.forms import TemplateFault
 from yellowbooks.signin.handler import FRESH_SECONDS, SignInHandler
@@ -27,6 +28,6 @@ def kind(handler: Handler = unhandled, *, rate: Rate, backoff: Backoff, quota: R
 
 
 __all__ = [
-    "Handler", "Letter", "Letters", "SignIn", "SignInHandler", "TemplateFault", "TemplateFinding", "kind",
-    "lint_templates", "preview_page", "write_trial",
+    "AMBIGUOUS_TOTAL", "Handler", "Letter", "Letters", "SignIn", "SignInHandler", "TemplateFault", "TemplateFinding",
+    "ambiguous", "kind", "lint_templates", "preview_page", "write_trial",
 ]  # fmt: skip
