@@ -17,10 +17,10 @@ DROP = b""
 QUICK = Times(connect=1, greeting=0.25, command=0.25, data=0.25, block=0.1, dot=0.15)
 
 
-def letter(key: str = "job-1", text: str = "hello\n") -> Message:
+def letter(key: str = "job-1", text: str = "hello\n", to: str = "bat@example.com") -> Message:
     """A mail whose bytes tell it from others."""
     return compose(
-        sender=SENDER, recipient="bat@example.com", subject="Сайн уу", text=text, html="<p>hello</p>", language="mn",
+        sender=SENDER, recipient=to, subject="Сайн уу", text=text, html="<p>hello</p>", language="mn",
         key=key, date=DATE,
     )  # fmt: skip
 
@@ -47,7 +47,10 @@ class Commit:
 
 @dataclass
 class Scripted:
-    """`answers` are by step: CONNECT, EHLO, MAIL, RCPT, DATA, DOT, RSET, QUIT; of a list the last one stays."""
+    """`answers` are by step: CONNECT, EHLO, MAIL, RCPT, DATA, DOT, RSET, QUIT; of a list the last one stays.
+
+    `decide` may answer a step by its recipient instead; "" leaves it at the usual.
+    """
 
     answers: dict[str, Answer | list[Answer]] = field(default_factory=dict)
     pipelining: bool = True
@@ -57,6 +60,7 @@ class Scripted:
     texts: list[bytes] = field(default_factory=list)
     connections: int = 0
     delay: float = 0.0
+    decide: Callable[[str, str], Answer] = lambda _step, _recipient: ""
     url: str = ""
     _server: asyncio.Server | None = None
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
@@ -103,7 +107,7 @@ class Scripted:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await self._say("CONNECT", "220 evil.example ESMTP", reader, writer) == DROP:
             return
-        buffer = b""
+        buffer, recipient = b"", ""
         while data := await reader.read(65_536):
             self.reads.append(data)
             buffer += data
@@ -112,7 +116,8 @@ class Scripted:
                 verb = line.strip()[:4].decode("latin-1").upper()
                 ok = "250-evil.example\r\n250 PIPELINING" if self.pipelining and verb == "EHLO" else "250 2.0.0 OK"
                 usual = {"DATA": "354 go on", "QUIT": "221 2.0.0 bye"}.get(verb, ok)
-                said = await self._say(verb, usual, reader, writer)
+                recipient = line[9:-2].decode() if verb == "RCPT" else recipient
+                said = await self._say(verb, self.decide(verb, recipient) or usual, reader, writer)
                 if said == DROP or verb == "QUIT":
                     return
                 if verb == "DATA" and said.startswith(b"354"):
@@ -124,13 +129,15 @@ class Scripted:
                         buffer += more
                     text, _, buffer = (b"\r\n" + buffer).partition(b"\r\n.\r\n")
                     self.texts.append(text[2:] + b"\r\n" if text else b"")
-                    said = await self._say("DOT", "250 2.0.0 queued as 7", reader, writer)
+                    said = await self._say(
+                        "DOT", self.decide("DOT", recipient) or "250 2.0.0 queued as 7", reader, writer
+                    )
                     if said == DROP:
                         return
                     if text and said.startswith(b"250"):  # a lone dot is no mail
                         self.mails.append(text[2:] + b"\r\n")
 
-    async def _say(self, step: str, usual: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    async def _say(self, step: str, usual: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         self.steps.append(step)
         answer = self.answers.get(step, usual)
         if isinstance(answer, list):

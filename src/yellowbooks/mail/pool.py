@@ -6,12 +6,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from yellowbooks.mail.message import Message
 from yellowbooks.mail.server import SetUpFailed, SmtpServer, Times, set_up
 from yellowbooks.mail.session import Session
 
 CALM_SECONDS = 60.0  # for how long no more sessions are opened than a busy server took
 
 CLOSING_SECONDS = 0.5
+
+
+@dataclass(eq=False, slots=True)
+class _Place:
+    """One who stands in line: with a mail whose envelope may go before he has a session, or without."""
+
+    session: "asyncio.Future[Session | None]"
+    message: Message | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,14 @@ class Pool:
         self._context: ssl.SSLContext | None = None  # one takes milliseconds to make
         self._idle: list[Session] = []
         self._count = 0  # sessions that are open or being opened
-        self._line: deque[asyncio.Future[Session | None]] = deque()
+        self._line: deque[_Place] = deque()
+        self._promised: dict[Session, _Place] = {}
         self._most = bounds.sessions
         self._calm_until = 0.0
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def take(self, *, fresh: bool = False) -> Session:
-        """A session for one mail: one that was kept, or where `fresh` is said or none is kept a new one.
+    async def take(self, message: Message, *, fresh: bool = False) -> Session:
+        """A session for this mail: one that was kept, or where `fresh` is said or none is kept a new one.
 
         Raises `SetUpFailed` and `Shut`. Give it back, whatever became of the mail.
         """
@@ -61,7 +71,7 @@ class Pool:
                 opened = await self._open()
                 if opened:
                     return opened
-            handed = await self._stand_in_line()
+            handed = await self._stand_in_line(None if fresh else message)
             if self._shut():
                 if handed:
                     self.give(handed)
@@ -76,8 +86,16 @@ class Pool:
     def give(self, session: Session) -> None:
         """A mail is done with its session."""
         now = asyncio.get_running_loop().time()
-        worn = session.mails >= self._bounds.mails or now - session.opened > self._bounds.age
-        if not session.usable or worn or self._count > self._limit():
+        place = self._promised.pop(session, None)
+        if place and not place.session.done() and session.usable:
+            session.used = now
+            place.session.set_result(session)
+            return
+        if place and not place.session.done():  # the session is gone with the envelope; another will do
+            self._line.appendleft(place)
+        if session.promised:  # for one who does not want it any more: what was begun for him cannot be ended otherwise
+            session.abort()
+        if not session.usable or self._worn(session, 0):
             self._retire(session)
             return
         session.used = now
@@ -85,6 +103,20 @@ class Pool:
             self._idle.append(session)
             if self._sweep is None:
                 self._sweep = asyncio.get_running_loop().call_later(self._bounds.idle, self._swept)
+
+    def _worn(self, session: Session, more: int) -> bool:
+        """Whether a session was used enough, or will have been after so many more mails."""
+        aged = asyncio.get_running_loop().time() - session.opened > self._bounds.age
+        return aged or session.mails + more >= self._bounds.mails or self._count > self._limit()
+
+    def _promise(self, session: Session) -> Message | None:
+        """A mail's text goes: the mail of the first in line may begin in the same write."""
+        while self._line and self._line[0].session.done():
+            self._line.popleft()
+        if not self._line or self._line[0].message is None or self._worn(session, 1) or self._shut():
+            return None
+        self._promised[session] = self._line.popleft()
+        return self._promised[session].message
 
     async def close(self) -> None:
         """End the sessions that nobody uses; takes `CLOSING_SECONDS` at most."""
@@ -131,18 +163,18 @@ class Pool:
         except BaseException:
             self._gone()
             raise
-        session.on_end = self._ended
+        session.on_end, session.on_text = self._ended, self._promise
         return session
 
-    async def _stand_in_line(self) -> Session | None:
+    async def _stand_in_line(self, message: Message | None) -> Session | None:
         """The session that somebody gives back, or None where another may be opened."""
-        place: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
+        place = _Place(asyncio.get_running_loop().create_future(), message)
         self._line.append(place)
         try:
-            return await place
+            return await place.session
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():  # it was handed to one who does not want it any more
-                handed = place.result()
+            if place.session.done() and not place.session.cancelled():  # handed to one who does not want it any more
+                handed = place.session.result()
                 if handed:
                     self.give(handed)
                 else:
@@ -152,8 +184,8 @@ class Pool:
     def _hand(self, session: Session | None) -> bool:
         while self._line:
             place = self._line.popleft()
-            if not place.done():
-                place.set_result(session)
+            if not place.session.done():
+                place.session.set_result(session)
                 return True
         return False
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -36,12 +37,37 @@ class InDoubt(Exception):
         self.word = word
 
 
+class _Asked:
+    """Commands that were written together, and the replies to them so far."""
+
+    __slots__ = ("phases", "replies", "unwanted", "waiter")
+
+    def __init__(self, phases: tuple[Phase, ...], *, unwanted: bool = False) -> None:
+        self.phases = phases
+        self.unwanted = unwanted
+        self.replies: list[tuple[int, bytes]] = []
+        self.waiter: asyncio.Future[None] | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """What the next reply answers."""
+        return self.phases[min(len(self.replies), len(self.phases) - 1)]
+
+    @property
+    def answered(self) -> bool:
+        """Whether all replies are there."""
+        return len(self.replies) == len(self.phases)
+
+
 class Session(asyncio.Protocol):
     """A session's transport and what is awaited from it.
 
     `command`, `data` and `dot` are the seconds that answers may take. One mail at a time: whoever holds a session has
     it for himself (`Pool`). Every reply is matched to what it answers; one that answers nothing ends the session, as
     none after it could be trusted.
+
+    Where mails wait for a session, the envelope of the next one goes in one write with a mail's text (RFC 2920 lets a
+    text lead a group), so that a mail takes one round trip: `on_text` names the next mail, or None.
     """
 
     def __init__(
@@ -54,6 +80,7 @@ class Session(asyncio.Protocol):
         self.closing = False
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_end: Callable[[Session], None] = lambda _session: None
+        self.on_text: Callable[[Session], Message | None] = lambda _session: None
         self._transport = transport
         command, data, dot = times
         self._times: dict[Phase, float] = {"mail": command, "rcpt": command, "data": data, "dot": dot}
@@ -61,12 +88,9 @@ class Session(asyncio.Protocol):
         self._buffer = b""
         self._lines: list[bytes] = []
         self._octets = 0
-        self._replies: list[tuple[int, bytes]] = []
-        self._due = 0  # replies that are awaited
-        self._owed = 0  # replies that will come first, and that nobody wants
-        self._waiter: asyncio.Future[None] | None = None
+        self._asked: deque[_Asked] = deque()  # whose replies are not all there, the oldest first
+        self._ahead: tuple[Message, _Asked] | None = None  # a mail whose envelope went before it had the session
         self._timer: asyncio.TimerHandle | None = None
-        self._phases: tuple[Phase, ...] = ENVELOPE
         self._deadline = 0.0
         self._broken = ""
 
@@ -84,6 +108,11 @@ class Session(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether another mail may be sent."""
         return not self.closing and not self._broken and not self._transport.is_closing()
+
+    @property
+    def promised(self) -> bool:
+        """Whether the envelope of a mail went that was not delivered: nobody else may use the session."""
+        return self._ahead is not None
 
     async def deliver(self, message: Message, commit: Commit) -> Reply:
         """Send one mail; the server's last word on it. `commit` is awaited just before the text may go.
@@ -105,7 +134,7 @@ class Session(asyncio.Protocol):
         """End politely, without waiting for the answer."""
         if not self._transport.is_closing():
             self.closing = True
-            self._owed += 1
+            self._asked.append(_Asked(("dot",), unwanted=True))
             self._transport.write(b"QUIT\r\n")
             self._transport.close()
 
@@ -118,20 +147,28 @@ class Session(asyncio.Protocol):
 
     async def _pipelined(self, message: Message) -> Reply | None:
         """Sender, recipient and DATA in one write (RFC 2920, section 3.1); the first refusal, or None."""
-        replies = await self._ask(_sender(message) + _recipient(message) + b"DATA\r\n", ENVELOPE)
-        refused = next((r for n, r in enumerate(replies) if not _positive(r[0], ENVELOPE[n])), None)
-        if refused is None and len(replies) == 3:
-            return None
-        if refused is None:  # a 421 ends the replies early
-            raise Lost("the server closed", "mail", "lost")
-        number = replies.index(refused)
-        reply = self._refusal(refused, ENVELOPE[number])
-        if len(replies) == 3 and replies[2][0] == 354:
-            # It waits for a text although it refused the envelope: a lone dot ends that, and never the text does.
-            self._swallow(b".\r\nRSET\r\n", 2)
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            asked = self._write(_envelope(message), ENVELOPE)
+        elif ahead[0] is message:
+            asked = ahead[1]
         else:
-            self._swallow(b"RSET\r\n", 1)
-        return reply
+            raise Lost("the envelope of another mail went before", "mail", "lost")
+        replies = await self._answers(asked)
+        if len(replies) < len(ENVELOPE):  # a 421 ended them early
+            return self._refusal(replies[-1], ENVELOPE[len(replies) - 1])
+        said = [
+            (found, phase) for found, phase in zip(replies, ENVELOPE, strict=True) if not _positive(found[0], phase)
+        ]
+        if not said:
+            return None
+        refusals = [self._refusal(found, phase) for found, phase in said]  # each must be one: else they are shifted
+        if replies[2][0] == 354:
+            # It waits for a text although it refused the envelope: a lone dot ends that, and never the text does.
+            self._swallow(b".\r\nRSET\r\n", ("dot", "rcpt"))
+        else:
+            self._swallow(b"RSET\r\n", ("rcpt",))
+        return refusals[0]
 
     async def _plain(self, message: Message) -> Reply | None:
         commands = (_sender(message), _recipient(message), b"DATA\r\n")
@@ -153,8 +190,14 @@ class Session(asyncio.Protocol):
         data = message.data
         if b"\r\n." in data or data.startswith(b"."):
             data = (b"\r\n" + data).replace(b"\r\n.", b"\r\n..")[2:]
+        data += b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"
+        following = self.on_text(self) if self.pipelining else None
+        asked = self._write(data + _envelope(following) if following else data, ("dot",))
+        if following:
+            self._ahead = (following, _Asked(ENVELOPE))
+            self._asked.append(self._ahead[1])
         try:
-            [found] = await self._ask(data + (b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"), ("dot",))
+            [found] = await self._answers(asked)
         except Lost as lost:
             raise InDoubt(str(lost), lost.word) from None
         if found[0] // 100 not in (2, 4, 5):
@@ -171,38 +214,43 @@ class Session(asyncio.Protocol):
 
     # Replies
 
-    async def _ask(self, command: bytes, phases: tuple[Phase, ...]) -> list[tuple[int, bytes]]:
-        """Write, and await a reply for each of `phases`; fewer where one of them is a 421."""
+    def _write(self, command: bytes, phases: tuple[Phase, ...]) -> _Asked:
+        """Write what has a reply for each of `phases`."""
         if not self.usable:
             raise Lost(self._broken or "the server closed", phases[0], "lost")
-        self._replies, self._phases, self._due = [], phases, len(phases)
-        self._waiter = self._loop.create_future()
-        self._deadline = self._loop.time() + self._times[phases[0]]
-        self._timer = self._loop.call_at(self._deadline, self._late)
+        asked = _Asked(phases)
+        self._asked.append(asked)
         self._transport.write(command)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            self._timer.cancel()
-        return self._replies
+        return asked
 
-    def _swallow(self, command: bytes, count: int) -> None:
-        """Write something whose replies nobody waits for: those that come next are its."""
+    async def _ask(self, command: bytes, phases: tuple[Phase, ...]) -> list[tuple[int, bytes]]:
+        return await self._answers(self._write(command, phases))
+
+    async def _answers(self, asked: _Asked) -> list[tuple[int, bytes]]:
+        """The replies; fewer where one of them is a 421."""
+        if not asked.answered:
+            if not self.usable:
+                raise Lost(self._broken or "the server closed", asked.phase, "lost")
+            asked.waiter = self._loop.create_future()
+            self._deadline = self._loop.time() + self._times[asked.phase]
+            self._timer = self._loop.call_at(self._deadline, self._late, asked)
+            try:
+                await asked.waiter
+            finally:
+                asked.waiter = None
+                self._timer.cancel()
+        return asked.replies
+
+    def _swallow(self, command: bytes, phases: tuple[Phase, ...]) -> None:
+        """Write something whose replies nobody waits for; the last of them is a yes, or the session is of no use."""
         if self.usable:
-            self._owed += count
-            self._transport.write(command)
+            self._write(command, phases).unwanted = True
 
-    def _late(self) -> None:
+    def _late(self, asked: _Asked) -> None:
         if self._deadline > self._loop.time() + 0.001:  # a reply came in between, and the next one has its own time
-            self._timer = self._loop.call_at(self._deadline, self._late)
+            self._timer = self._loop.call_at(self._deadline, self._late, asked)
         else:
-            self._fail(f"no answer in {self._times[self._phase]:g} s", "timeout")
-
-    @property
-    def _phase(self) -> Phase:
-        """What the next reply answers."""
-        return self._phases[min(len(self._replies), len(self._phases) - 1)]
+            self._fail(f"no answer in {self._times[asked.phase]:g} s", "timeout")
 
     def data_received(self, data: bytes) -> None:
         """Cut replies out of what came."""
@@ -234,40 +282,48 @@ class Session(asyncio.Protocol):
     def _reply(self, code: int, text: bytes) -> bool:
         if code == 421:  # it closes, whatever else was asked (RFC 5321, section 3.8)
             self.closing = True
-            self._owed = 0
-        if self._owed:
-            self._owed -= 1
-            return True
-        waiter = self._waiter
-        if not self._due or waiter is None or waiter.done():
+            while self._asked and self._asked[0].waiter is None:
+                self._asked.popleft()
+        if not self._asked:
             return code == 421 or self._fail("a reply came that answers nothing", "protocol")
-        self._replies.append((code, text))
-        self._due -= 1
-        if not self._due or code == 421:
-            self._due = 0
-            waiter.set_result(None)
-        else:
-            self._deadline = self._loop.time() + self._times[self._phase]
+        asked = self._asked[0]
+        asked.replies.append((code, text))
+        if not asked.answered and code != 421:
+            self._deadline = self._loop.time() + self._times[asked.phase]
+            return True
+        self._asked.popleft()
+        if asked.unwanted and code // 100 != 2:
+            return self._fail(f"RSET was answered with {code}", "protocol")
+        if asked.waiter and not asked.waiter.done():
+            asked.waiter.set_result(None)
         return True
 
     def _fail(self, why: str, word: str) -> bool:
         """Nothing that comes after this can be trusted."""
         self._broken = self._broken or why
         self._buffer, self._lines = b"", []
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_exception(Lost(why, self._phase, word))
+        self._tell_waiters(why, word)
         self._transport.abort()
         return False
+
+    def _tell_waiters(self, why: str, word: str) -> None:
+        for asked in self._asked:
+            if asked.waiter and not asked.waiter.done():
+                asked.waiter.set_exception(Lost(why, asked.phase, word))
+        self._asked.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport's end."""
         if not self.closing:
             self._fail(f"the connection was lost{f' ({type(exc).__name__})' if exc else ''}", "lost")
-        elif self._waiter and not self._waiter.done():
-            self._waiter.set_exception(Lost("the server closed", self._phase, "lost"))
+        self._tell_waiters("the server closed", "lost")
         if not self.gone.done():
             self.gone.set_result(None)
         self.on_end(self)
+
+
+def _envelope(message: Message) -> bytes:
+    return _sender(message) + _recipient(message) + b"DATA\r\n"
 
 
 def _sender(message: Message) -> bytes:

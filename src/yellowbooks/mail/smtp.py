@@ -95,7 +95,7 @@ class _Route:
 
     async def _session(self, message: Message, *, fresh: bool = False) -> Session:
         try:
-            return await self.pool.take(fresh=fresh)
+            return await self.pool.take(message, fresh=fresh)
         except Shut:
             raise _Unsent(f"{self.server}: {self.breaker.why}", self.breaker.cause) from None
         except SetUpFailed as failure:
