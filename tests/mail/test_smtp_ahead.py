@@ -69,6 +69,7 @@ async def test_who_goes_away_after_his_envelope_leaves_no_empty_mail() -> None:
 @pytest.mark.parametrize("stray", [b"550 5.1.1 stray", b"250 stray", b"354 stray", b"421 stray", b"451 4.7.1 stray"])
 async def test_a_stray_reply_is_not_taken_for_the_next_mails(stray: bytes) -> None:
     async with Scripted({"DOT": [b"250 OK\r\n" + stray + b"\r\n", "250 OK"]}) as server:
+        server.delay = 0.01  # so that replies do not come together
         sender = mailer(server.url, bounds=ONE)
         keys = [f"job-{n}" for n in range(4)]
         done = await asyncio.gather(*(sender.send(letter(key), Commit()) for key in keys), return_exceptions=True)

@@ -1,5 +1,7 @@
 """Table T3: what each reply means by its phase, in the table and over the wire."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +102,17 @@ async def test_a_354_after_a_refused_recipient_gets_a_lone_dot_and_never_the_tex
         assert commit.calls == 0
         assert server.texts == [b"", letter("job-2").data]
         assert server.connections == 1
+        await sender.aclose()
+
+
+async def test_a_session_that_cannot_be_reset_is_not_used_again() -> None:
+    async with Scripted({"RCPT": ["550 5.1.1 no", "250 OK"], "RSET": "503 5.5.1 what?"}) as server:
+        sender = mailer(server.url)
+        with pytest.raises(Refused):
+            await sender.send(letter(), Commit())
+        await asyncio.sleep(0.05)
+        await sender.send(letter("job-2"), Commit())
+        assert (server.mails, server.connections) == ([letter("job-2").data], 2)
         await sender.aclose()
 
 
