@@ -87,8 +87,8 @@ _ADDRESS = re.compile(r"[^\s<>@:]{1,128}@[^\s<>@:]{1,255}")
 class Reply:
     """A server's word on a mail: the codes, its words without addresses, and what they mean.
 
-    `enhanced` is empty where the server gave none. `wait` is the first wait in seconds of a `defer`, and `hinted` says
-    that the server asked for it.
+    `enhanced` is empty where the server gave none, or said yes. `wait` is the first wait in seconds of a `defer`, and
+    `hinted` says that the server asked for it.
     """
 
     code: int
@@ -109,10 +109,10 @@ class Reply:
 
 def read(code: int, text: str, phase: Phase = "dot") -> Reply:
     """What a reply means where it answers `phase`. A code that SMTP does not have counts as temporary."""
+    if code // 100 == 2:
+        return Reply(code, "", redact(text), phase, "done", 0.0)
     found = _ENHANCED_CODE.search(text)
     enhanced = found[1] if found and found[1][0] == str(code)[0] else ""
-    if code // 100 == 2:
-        return Reply(code, enhanced, redact(text), phase, "done", 0.0)
     row = next((row for row in TABLE if _fits(row, code, enhanced, text, phase)), Row("retry"))
     hint = _hint(text) if row.verdict in ("defer", "retry") and code // 100 == 4 else None
     verdict: Verdict = "defer" if hint is not None else row.verdict

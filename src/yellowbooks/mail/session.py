@@ -266,17 +266,23 @@ class Session(asyncio.Protocol):
         """One line of a reply; whether to go on."""
         code, mark = line[:3], line[3:4]
         self._octets += len(line)
+        fault = ""
         if not (len(code) == 3 and code.isdigit() and mark in b" -\r"):
-            return self._fail("a line is no reply", "protocol")
-        if len(line) > LINE_OCTETS or self._octets > REPLY_OCTETS:
-            return self._fail("a reply is too long", "protocol")
-        if self._lines and self._lines[0][:3] != code:
-            return self._fail("the lines of a reply have different codes", "protocol")
-        self._lines.append(line)
+            fault = "a line is no reply"
+        elif len(line) > LINE_OCTETS or self._octets > REPLY_OCTETS:
+            fault = "a reply is too long"
+        elif self._lines and self._lines[0][:3] != code:
+            fault = "the lines of a reply have different codes"
+        if fault:
+            return self._fail(fault, "protocol")
         if mark == b"-":
+            self._lines.append(line)
             return True
-        text = b"\n".join(part[4:].strip() for part in self._lines)
-        self._lines, self._octets = [], 0
+        text = line[4:]
+        if self._lines:
+            text = b"\n".join([part[4:] for part in (*self._lines, line)])
+            self._lines = []
+        self._octets = 0
         return self._reply(int(code), text)
 
     def _reply(self, code: int, text: bytes) -> bool:
