@@ -260,6 +260,7 @@ async def test_implicit_tls_and_a_login(server: Server, start, authority) -> Non
         ("smtp://u:p@localhost", SmtpServer("localhost", 587, "u", "p", starttls="required")),
         ("smtps://u%40x:p%2F@mail.mn", SmtpServer("mail.mn", 465, "u@x", "p/", True, "required")),
         ("smtp://mail.mn:2525?starttls=never", SmtpServer("mail.mn", 2525, starttls="never")),
+        ("smtp://mail.mn?helo=out.mail.mn", SmtpServer("mail.mn", 587, starttls="required", helo="out.mail.mn")),
     ],
 )  # fmt: skip
 def test_urls(url: str, server: SmtpServer) -> None:
@@ -267,7 +268,17 @@ def test_urls(url: str, server: SmtpServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "smtp://", "http://x", "smtp://x/path", "smtp://x:port", "smtp://x?tls=1", "smtp://x?starttls=maybe"]
+    "url",
+    [
+        "",
+        "smtp://",
+        "http://x",
+        "smtp://x/path",
+        "smtp://x:port",
+        "smtp://x?tls=1",
+        "smtp://x?starttls=maybe",
+        "smtp://x?helo=a%20b.mn",
+    ],
 )
 def test_bad_urls(url: str) -> None:
     with pytest.raises(ValueError, match="smtp://"):

@@ -320,6 +320,15 @@ async def test_a_refusal_on_one_session_is_not_heard_on_another() -> None:
         await sender.aclose()
 
 
+async def test_we_are_named_as_it_is_set() -> None:
+    async with Scripted() as server:
+        for url, name in ((server.url, b"mail.example.mn"), (f"{server.url}?helo=out.example.mn", b"out.example.mn")):
+            sender = mailer(url)
+            await sender.send(letter(), Commit())
+            assert b"EHLO " + name + b"\r\n" in server.reads
+            await sender.aclose()
+
+
 async def test_a_private_authority_that_cannot_be_read() -> None:
     async with Scripted() as server:
         with pytest.raises(Unusable, match=r"nowhere\.pem"):
