@@ -14,6 +14,7 @@ Answer = bytes | str | Evil | None
 """What to say at a step: bytes as they are, a line, something worse, or nothing ever again."""
 
 DROP = b""
+CALM = Times(connect=5, greeting=5, command=5, data=5, block=2, dot=5)
 QUICK = Times(connect=1, greeting=0.25, command=0.25, data=0.25, block=0.1, dot=0.15)
 
 
@@ -26,8 +27,8 @@ def letter(key: str = "job-1", text: str = "hello\n", to: str = "bat@example.com
 
 
 def mailer(*urls: str, **options: Any) -> SmtpMailer:
-    """A mailer that is not patient."""
-    return SmtpMailer([SmtpServer.parse(url) for url in urls], "mail.example.mn", **({"times": QUICK} | options))
+    """A mailer with these servers."""
+    return SmtpMailer([SmtpServer.parse(url) for url in urls], "mail.example.mn", **({"times": CALM} | options))
 
 
 class Commit:

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from tests.mail.scripted import DROP, ONE, QUICK, Answer, Commit, Scripted, letter, mailer
+from tests.mail.scripted import CALM, DROP, ONE, QUICK, Answer, Commit, Scripted, letter, mailer
 from yellowbooks.mail import Bounds, DeliveryUncertain, Refused, SmtpMailer, Times, Unreachable, Unusable
 
-MOST_SECONDS = 3.0  # the times of these tests are 0.25 s at most each
+MOST_SECONDS = 10.0
 
 
 @asynccontextmanager
 async def one(
-    answers: dict[str, Answer | list[Answer]], **more: Any
+    answers: dict[str, Answer | list[Answer]], *, times: Times = CALM, **more: Any
 ) -> AsyncIterator[tuple[Scripted, SmtpMailer, Commit]]:
     """A server and a mailer of one session; all of it in bounded time."""
     async with asyncio.timeout(MOST_SECONDS), Scripted(answers, **more) as server:
-        sender = mailer(server.url, bounds=ONE)
+        sender = mailer(server.url, bounds=ONE, times=times)
         yield server, sender, Commit(server)
         await sender.aclose()
 
@@ -89,7 +89,7 @@ async def test_a_server_that_has_enough_sessions_of_ours_gets_no_more() -> None:
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize("step", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
 async def test_silence_before_the_text_is_safe(step: str, pipelining: bool) -> None:
-    async with one({step: None}, pipelining=pipelining) as (server, sender, commit):
+    async with one({step: None}, pipelining=pipelining, times=QUICK) as (server, sender, commit):
         with pytest.raises(Unreachable) as unreachable:
             await sender.send(letter(), commit)
         phase = step.lower() if step in ("MAIL", "RCPT", "DATA") else "connect"
@@ -98,7 +98,7 @@ async def test_silence_before_the_text_is_safe(step: str, pipelining: bool) -> N
 
 
 async def test_silence_after_the_dot_is_in_doubt() -> None:
-    async with one({"DOT": None}) as (server, sender, commit):
+    async with one({"DOT": None}, times=QUICK) as (server, sender, commit):
         with pytest.raises(DeliveryUncertain) as doubt:
             await sender.send(letter(), commit)
         assert doubt.value.cause == "127.0.0.1:dot:timeout"
@@ -164,7 +164,7 @@ async def test_what_never_ends_is_ended(step: str, evil: Answer) -> None:
     """Endless banners and lines, a slow drip, a line of 1 MB, and no reply at all."""
     tracemalloc.start()
     try:
-        async with one({step: evil}) as (server, sender, commit):
+        async with one({step: evil}, times=QUICK) as (server, sender, commit):
             with pytest.raises(DeliveryUncertain if step == "DOT" else Unreachable):
                 await sender.send(letter(), commit)
             assert commit.calls == (step == "DOT")
