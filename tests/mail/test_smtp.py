@@ -223,9 +223,16 @@ async def test_starttls_with_a_private_authority(server: Server, start, authorit
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(server: Server, start, authority) -> None:
     address = start(tls_context=authority[1])
-    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED") as unreachable:
         await mailer(f"smtp://{address}").send(letter(), Commit())
+    assert unreachable.value.cause == "localhost:connect:tls"
     assert server.mails == []
+
+
+async def test_a_name_that_is_not_found() -> None:
+    with pytest.raises(Unreachable, match="name was not found") as unreachable:
+        await mailer("smtp://nowhere.invalid").send(letter(), Commit())
+    assert unreachable.value.cause == "nowhere.invalid:connect:dns"
 
 
 async def test_starttls_that_is_required_and_not_offered_sends_nothing(server: Server, start) -> None:
