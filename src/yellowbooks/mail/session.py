@@ -40,10 +40,11 @@ class InDoubt(Exception):
 class _Asked:
     """Commands that were written together, and the replies to them so far."""
 
-    __slots__ = ("phases", "replies", "unwanted", "waiter")
+    __slots__ = ("due", "phases", "replies", "unwanted", "waiter")
 
     def __init__(self, phases: tuple[Phase, ...], *, unwanted: bool = False) -> None:
         self.phases = phases
+        self.due = len(phases)
         self.unwanted = unwanted
         self.replies: list[tuple[int, bytes]] = []
         self.waiter: asyncio.Future[None] | None = None
@@ -52,11 +53,6 @@ class _Asked:
     def phase(self) -> Phase:
         """What the next reply answers."""
         return self.phases[min(len(self.replies), len(self.phases) - 1)]
-
-    @property
-    def answered(self) -> bool:
-        """Whether all replies are there."""
-        return len(self.replies) == len(self.phases)
 
 
 class Session(asyncio.Protocol):
@@ -228,7 +224,7 @@ class Session(asyncio.Protocol):
 
     async def _answers(self, asked: _Asked) -> list[tuple[int, bytes]]:
         """The replies; fewer where one of them is a 421."""
-        if not asked.answered:
+        if asked.due:
             if not self.usable:
                 raise Lost(self._broken or "the server closed", asked.phase, "lost")
             asked.waiter = self._loop.create_future()
@@ -257,7 +253,8 @@ class Session(asyncio.Protocol):
         lines = (self._buffer + data).split(b"\n")
         self._buffer = lines.pop()
         for line in lines:
-            if not self._line(line):
+            plain = line[3:4] == b" " and not self._lines and len(line) <= LINE_OCTETS and line[:3].isdigit()
+            if not (self._reply(int(line[:3]), line[4:]) if plain else self._line(line)):  # nearly all are plain
                 return
         if len(self._buffer) > LINE_OCTETS:
             self._fail(f"a line of a reply has more than {LINE_OCTETS} octets", "protocol")
@@ -294,8 +291,10 @@ class Session(asyncio.Protocol):
             return code == 421 or self._fail("a reply came that answers nothing", "protocol")
         asked = self._asked[0]
         asked.replies.append((code, text))
-        if not asked.answered and code != 421:
-            self._deadline = self._loop.time() + self._times[asked.phase]
+        asked.due -= 1
+        if asked.due and code != 421:
+            if asked.waiter:
+                self._deadline = self._loop.time() + self._times[asked.phase]
             return True
         self._asked.popleft()
         if asked.unwanted and code // 100 != 2:
