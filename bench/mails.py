@@ -212,9 +212,8 @@ async def _ready() -> None:
 def transaction(found: Found, size: Size) -> None:
     """What a mail costs this side from ready bytes to the server's answer, the queue and rendering left out."""
     with sink() as smtp:
-        for what in ("pool", "commit"):
-            values = [act("transaction", what, size.ours, smtp, ours=True)["cpu"] for _ in range(size.rounds)]
-            found["transaction"][what] = median(values)
+        values = [act("transaction", "", size.ours, smtp, ours=True)["cpu"] for _ in range(size.rounds)]
+    found["transaction"]["cpu"] = median(values)
     say("CPU of a transaction, us", dict(found["transaction"]))
 
 
