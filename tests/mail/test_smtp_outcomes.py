@@ -36,6 +36,11 @@ class Remembering:
     async def strike(self, address: str, reason: str) -> None:
         self.calls.append(("strike", address))
 
+    async def delivered(self, address: str) -> None:
+        self.calls.append(("delivered", address))
+        if address in self.gone:
+            raise ConnectionError("the list is away")
+
 
 class Running:
     """A worker whose mails go to a mailer."""
@@ -121,6 +126,26 @@ async def test_an_address_that_is_suppressed_is_not_tried(running: Running) -> N
         await running.ask()
         job = await running.ended()
         assert (job.state, job.cause, server.connections) == (State.DEAD, "suppressed", 0)
+
+
+async def test_what_fails_after_the_mail_was_taken_does_not_send_it_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scripted() as server:
+        running.suppressions.gone["bat0@example.com"] = "so that its list is away"
+
+        async def nobody(_address: str) -> None:
+            return None
+
+        monkeypatch.setattr(running.suppressions, "suppressed", nobody)
+        running.work(mailer(server.url))
+        for job_id in await running.ask(2):
+            job = await running.ended(job_id)
+            assert (job.state, job.attempts) == (State.COMPLETED, 1)
+        assert len(server.mails) == 2
+        assert {what for what, _ in running.suppressions.calls} == {"delivered"}
+        assert running.told.words().count("failed") == 1
+        assert not any("@example.com" in str(line) for line in running.told.lines)
 
 
 async def test_greylisting_is_waited_out_as_the_server_asks(running: Running) -> None:
