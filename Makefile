@@ -46,14 +46,16 @@ lock: $(VENV)/.tested   ## write both locks anew: hashes, no addresses
 figures: $(VENV)/.tested   ## measure what docs/figures.md says
 	$(BIN)/python -m bench.figures
 
-bench: $(VENV)/.tested   ## measure against the peers, write docs/benchmarks.md
+bench: $(VENV)/.tested   ## measure against the peers, write docs/benchmarks.md and docs/benchmarks-mail.md
 	$(BIN)/python -m bench.peers_bench
+	$(BIN)/python -m bench.mails
 
 kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/kills.md
 	$(BIN)/python -m bench.kills
 
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400
+	$(BIN)/python -m tests.faults.mails --size 4000
 
 explore: $(VENV)/.tested   ## search every order of events over the engine's Lua
 	$(BIN)/python -m tests.model

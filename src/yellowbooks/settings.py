@@ -164,6 +164,10 @@ class Settings:
         "smtp://user:password@smtp.example.com:587",
         secret=True,
     )
+    smtp_rate: tuple[int, float] | None = setting(
+        "", _rate, "mails that may leave, over all workers; not set: as fast as the server takes them", "14/second"
+    )
+    smtp_connections: int = setting("20", _integer(1, 1000), "connections that one worker process has with a server")
     mail_from: str = setting("Yellow Books <no-reply@localhost>", _text, "whom the mails come from")
     templates_dir: Path | None = setting(
         "", _folder, "a folder with templates of your own, which go before ours; see docs/mail.md", "./templates"

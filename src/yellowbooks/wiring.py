@@ -31,6 +31,7 @@ from yellowbooks.jobs import (
 )
 from yellowbooks.mail import (
     BounceIntake,
+    Bounds,
     Inbox,
     Key,
     Mailer,
@@ -46,7 +47,7 @@ from yellowbooks.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from yellowbooks.joblog import JobLog
 
-SMTP_SECONDS = 30.0
+MAIL_TAG = "{yb:mail}"  # where the list of suppressed addresses is
 Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
 
@@ -66,9 +67,9 @@ class Roles:
 
         On `health_port` of YB_HOST it says whether it is alive.
         """
-        mailer = make_mailer(self.settings)
+        mailer = make_mailer(self.settings, self.tell)
         beside = open_queue(self.settings)
-        handler = sign_in_handler(self.settings, mailer, beside)
+        handler = sign_in_handler(self.settings, mailer, beside, self.tell)
         worker_kinds = kinds(self.settings, handler)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
@@ -195,7 +196,8 @@ def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kin
     limit, window = settings.rate_limit
     attempts, base = settings.retry
     rate, backoff = Rate(limit, window), Backoff(attempts, base)
-    first = signin.kind(handler or unhandled, rate=rate, backoff=backoff)
+    quota = Rate(*settings.smtp_rate) if settings.smtp_rate else None
+    first = signin.kind(handler or unhandled, rate=rate, backoff=backoff, quota=quota)
     found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")
@@ -274,7 +276,11 @@ def open_letters(settings: Settings) -> signin.Letters:
         raise SettingsError(f"YB_TEMPLATES_DIR: {error}") from None
 
 
-def make_mailer(settings: Settings) -> Mailer:
+def _quiet(_word: str, **_fields: Any) -> None:
+    """Nobody listens."""
+
+
+def make_mailer(settings: Settings, tell: Tell = _quiet) -> Mailer:
     """SMTP where YB_SMTP_URL is set, else the inbox. Raises `SettingsError`."""
     if not settings.smtp_url:
         return open_inbox(settings)
@@ -283,7 +289,7 @@ def make_mailer(settings: Settings) -> Mailer:
         helo = mailbox(settings.mail_from).address.rpartition("@")[2]
     except ValueError as error:
         raise SettingsError(f"YB_SMTP_URL or YB_MAIL_FROM: {error}") from None
-    return SmtpMailer(servers, helo, SMTP_SECONDS)
+    return SmtpMailer(servers, helo, bounds=Bounds(sessions=settings.smtp_connections), tell=tell)
 
 
 def make_signer(settings: Settings) -> Signer:
@@ -295,7 +301,7 @@ def make_signer(settings: Settings) -> Signer:
     return Signer(mailbox(settings.mail_from).address.rpartition("@")[2], keys)
 
 
-def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue) -> signin.SignInHandler:
+def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue, tell: Tell = _quiet) -> signin.SignInHandler:
     """What does the sign-in job; `queue` lends its connections to the list of suppressed addresses."""
     return signin.SignInHandler(
         open_letters(settings),
@@ -304,6 +310,7 @@ def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue) -> signin.
         mail_secret(settings),
         suppressions=suppression_list(settings, queue),
         seal=make_signer(settings).sign,
+        tell=tell,
     )
 
 
@@ -315,8 +322,10 @@ def mail_secret(settings: Settings) -> bytes:
 def suppression_list(settings: Settings, queue: Queue) -> SuppressionList:
     """The list of suppressed addresses, over the queue's connections."""
 
+    link = queue.beside(MAIL_TAG)
+
     async def execute(*command: str | int | bytes) -> Any:
-        return await queue.link.reach(lambda: queue.link.client.execute_command(*command))
+        return await link.reach(lambda: link.wire.execute_command(*command))
 
     return SuppressionList(execute, mail_secret(settings))
 

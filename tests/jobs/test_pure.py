@@ -53,7 +53,9 @@ def test_what_is_put_off_spends_no_attempt(attempt: int) -> None:
     later = decide(RetryAfter(60, "later"), attempt, "job", rules, age=10.0)
     assert (later.delay, later.spent) == (60, False)
     assert decide(RetryAfter(10**9, "never"), attempt, "job", rules, age=10.0).delay == 90.0
-    assert isinstance(decide(RetryAfter(1, "x"), attempt, "job", rules, age=100.0), Dead)
+    late = decide(RetryAfter(1, "x", cause="y"), attempt, "job", rules, age=100.0)
+    assert isinstance(late, Dead)
+    assert late.cause == "expired"
     paused = decide(Paused("no login", 15), attempt, "job", rules, age=1000.0)
     assert (paused.delay, paused.spent, paused.hold) == (0, False, 15)
     parked = decide(Unknown("version 9"), attempt, "job", rules, age=1000.0)

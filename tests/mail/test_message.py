@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from yellowbooks.mail import Mailbox, MessageRefused, compose, mailbox
 from yellowbooks.mail.message import HEADERS, check
-from yellowbooks.mail.reply import read, redact
 
 SENDER = Mailbox("Yellow Books", "no-reply@example.mn")
 DATE = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -116,28 +115,3 @@ def test_mailboxes(text: str, box: Mailbox) -> None:
 def test_bad_mailboxes(text: str) -> None:
     with pytest.raises(ValueError, match="a right one is"):
         mailbox(text)
-
-
-@pytest.mark.parametrize(
-    ("code", "text", "verdict", "wait"),
-    [
-        (250, "2.0.0 Ok: queued as 123", "done", None), (451, "4.7.1 Greylisted, try again in 300 seconds", "retry", 300),
-        (450, "4.2.0 please retry in 5 minutes", "retry", 300), (421, "4.3.2 closing", "retry", None),
-        (452, "4.3.1 Insufficient storage", "retry", None), (550, "5.1.1 <bat@example.com> unknown", "permanent", None),
-        (550, "no enhanced code", "permanent", None), (554, "5.7.1 spam", "permanent", None),
-        (535, "5.7.8 bad credentials", "retry", None), (530, "5.7.0 authenticate first", "retry", None),
-        (503, "5.5.1 bad sequence", "retry", None), (550, "5.5.1 protocol", "retry", None), (999, "?", "retry", None),
-        (550, "try again in 10 seconds", "permanent", None), (451, "in 99999 minutes", "retry", 3600),
-    ],
-)  # fmt: skip
-def test_replies(code: int, text: str, verdict: str, wait: float | None) -> None:
-    reply = read(code, text)
-    assert (reply.verdict, reply.retry_after) == (verdict, wait)
-    assert "bat@example.com" not in str(reply)
-
-
-@given(st.text(max_size=1000))
-def test_a_servers_words_are_one_short_line(text: str) -> None:
-    line = redact(text)
-    assert line.isprintable()
-    assert len(line) <= 200

@@ -220,7 +220,7 @@ def test_l4_the_time_is_that_of_the_sign_in() -> None:
 def test_p3_no_reply_is_kept_with_an_address(text: str) -> None:
     reply = read(550, text)
     assert "@" not in reply.text
-    assert "@" not in str(Refused(reply))
+    assert "@" not in str(Refused(reply, "mail.example.mn"))
 
 
 IDS = [

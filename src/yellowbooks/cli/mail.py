@@ -73,7 +73,7 @@ def lint(folder: Path | None, site: str) -> None:
 def send_test(address: str, locale: str) -> None:
     """Send one letter to ADDRESS as the worker would: by YB_SMTP_URL, or into the inbox."""
     from yellowbooks.jobs import Invalid
-    from yellowbooks.mail import DeliveryUncertain, Message, MessageRefused, Refused, Unreachable, mailbox
+    from yellowbooks.mail import Message, MessageRefused, Trouble, mailbox
     from yellowbooks.signin import write_trial
     from yellowbooks.wiring import check, make_mailer, make_signer, open_letters
 
@@ -93,5 +93,5 @@ def send_test(address: str, locale: str) -> None:
             click.echo(asyncio.run(send(make_signer(settings).sign(message))))
         except Invalid as error:
             raise click.ClickException(str(error)) from None
-        except (Refused, Unreachable, DeliveryUncertain, MessageRefused, OSError) as error:
+        except (Trouble, MessageRefused, OSError) as error:
             raise click.ClickException(f"not sent: {error}") from None

@@ -14,12 +14,10 @@ async def agree(first: Queue, count: int) -> None:
     A queue of one notes nothing, so one that has a clock and no number is of one.
     """
     key, wire = f"{first.tag}:partitions", first.link.wire
+    used = await wire.execute_command("EXISTS", f"{first.tag}:clock")  # before the number, which comes first
     noted = await wire.execute_command("GET", key)
     if noted is None and count > 1:
-        if await wire.execute_command("EXISTS", f"{first.tag}:clock"):
-            noted = b"1"
-        else:
-            noted = await wire.execute_command("SET", key, count, "NX", "GET") or str(count).encode()
+        noted = b"1" if used else await wire.execute_command("SET", key, count, "NX", "GET") or str(count).encode()
     if noted is not None and int(noted) != count:
         raise WrongPartitions(
             f"the queue has {int(noted)} partitions and this process was told {count}; set YB_PARTITIONS={int(noted)}, "

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from valkey.exceptions import ValkeyError
+
+from yellowbooks.jobs.link import Link
+
 OLDEST = {"valkey": (7, 2), "redis": (7, 0)}
 
 
@@ -28,3 +32,13 @@ def judge(info: Mapping[str, Any], fsync: str = "always") -> list[str]:
     if fsync == "no":
         return ["a power cut loses what the server answered in the last 30 s; set appendfsync always or everysec"]
     return []
+
+
+async def inspect(link: Link) -> list[str]:
+    """What an operator should know of the server. Raises `Unfit`, and `QueueUnavailable` where it is away."""
+    info = await link.reach(link.client.info)
+    try:
+        fsync = str((await link.client.config_get("appendfsync")).get("appendfsync", "always"))
+    except (ValkeyError, OSError):
+        fsync = "always"  # a hosted server may not say
+    return judge(info, fsync)

@@ -10,6 +10,7 @@ from yellowbooks.jobs.backoff import Backoff
 ERROR_LENGTH = 500  # characters of an error that are kept
 CAUSE_LENGTH = 100
 TRACE_LENGTH = 1_500
+EXPIRED = "expired"  # the cause of death of a job that was put off until its kind's deadline
 PARKED_SECONDS = 60.0  # how soon a job that no worker here can read is offered again
 
 Doubt = Literal["resend_once", "hold"]
@@ -174,5 +175,5 @@ def _put_off(error: RetryAfter | Paused | Unknown, reason: str, cause: str, rule
         return Retry(PARKED_SECONDS, reason, cause, spent=False)
     left = rules.deadline - age
     if left <= 0:
-        return Dead(f"{reason} (put off until it was {age:.0f} s old)"[:ERROR_LENGTH], cause)
+        return Dead(f"{reason} (put off until it was {age:.0f} s old)"[:ERROR_LENGTH], EXPIRED)
     return Retry(min(max(error.seconds, 0.0), left), reason, cause, spent=False)

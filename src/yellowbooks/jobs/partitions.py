@@ -20,6 +20,7 @@ from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import Job
 from yellowbooks.jobs.kind import Kind, Lane, P, Rate, account
 from yellowbooks.jobs.lease import Lease
+from yellowbooks.jobs.link import Link
 from yellowbooks.jobs.outcome import Outcome
 from yellowbooks.jobs.queue import BACKLOG, REOPENING_PACE, Queue, QueueUnavailable
 from yellowbooks.jobs.survey import Survey, together
@@ -290,6 +291,9 @@ class Partitions(Queue):
         if unfit or len(errors) == len(self.parts) or any(isinstance(error, WrongPartitions) for error in errors):
             raise (unfit + errors)[0]
         return list(dict.fromkeys(line for lines in answers if not isinstance(lines, BaseException) for line in lines))
+
+    def beside(self, tag: str) -> Link:
+        return self.parts[0].beside(tag)
 
     async def close(self) -> None:
         await self._turns.close()

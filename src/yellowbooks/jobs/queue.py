@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from valkey.exceptions import ValkeyError
 
 from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
-from yellowbooks.jobs.fitness import judge
+from yellowbooks.jobs.fitness import inspect
 from yellowbooks.jobs.job import Job, State
 from yellowbooks.jobs.kind import Kind, Lane, P, account
 from yellowbooks.jobs.lease import Lease, LeaseLost
@@ -70,6 +69,7 @@ class Queue:
     ) -> None:
         self.tag = f"{{yb:{name}:{partition}}}"
         self.link = Link(url, self.tag, replicas)
+        self._url, self._beside = url, list[Link]()
         self.lease = lease
         self.id = secrets.token_urlsafe(6)
         self._lease_ms = round(lease * 1000)
@@ -324,21 +324,19 @@ class Queue:
         Raises `QueueUnavailable` where it cannot, and `Unfit` where the server would lose jobs.
         """
         await self.link.reach(lambda: self.link.client.set(f"{self.tag}:ping", "1", px=1000))
-        return judge(await self.link.reach(self.link.client.info), await self._fsync())
+        return await inspect(self.link)
+
+    def beside(self, tag: str) -> Link:
+        """A way to keys of one's own under a tag, on the same servers; closed with the queue."""
+        self._beside.append(Link(self._url, tag))
+        return self._beside[-1]
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.link.close()
+        for link in (self.link, *self._beside):
+            await link.close()
 
     # Inside
-
-    async def _fsync(self) -> str:
-        """How often the server fsyncs its AOF; a hosted one may not say."""
-        try:
-            found = await self.link.client.config_get("appendfsync")
-        except (ValkeyError, OSError):
-            return "always"
-        return str(found.get("appendfsync", "always"))
 
     async def _show(self, job_ids: Sequence[str]) -> list[Job | None]:
         if not job_ids:

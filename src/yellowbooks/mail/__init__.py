@@ -8,11 +8,14 @@ from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
 from yellowbooks.mail.intake import BounceIntake, Taken
 from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
+from yellowbooks.mail.pool import Bounds
 from yellowbooks.mail.quoted import Quoted, Skeleton
 from yellowbooks.mail.reply import Reply
-from yellowbooks.mail.smtp import Commit, DeliveryUncertain, Refused, SmtpMailer, SmtpServer, Unreachable
+from yellowbooks.mail.server import SmtpServer, Times
+from yellowbooks.mail.smtp import Commit, SmtpMailer
 from yellowbooks.mail.suppression_list import Standing, SuppressionList, by_operator, lifted
 from yellowbooks.mail.suppressions import NoSuppressions, Suppressions
+from yellowbooks.mail.trouble import DeliveryUncertain, Refused, Trouble, Unreachable, Unusable
 
 
 class Mailer(Protocol):
@@ -29,6 +32,7 @@ class Mailer(Protocol):
 
 __all__ = [
     "BounceIntake",
+    "Bounds",
     "Commit",
     "DeliveryUncertain",
     "Finding",
@@ -53,7 +57,10 @@ __all__ = [
     "SuppressionList",
     "Suppressions",
     "Taken",
+    "Times",
+    "Trouble",
     "Unreachable",
+    "Unusable",
     "by_operator",
     "compose",
     "lifted",

@@ -1,222 +1,152 @@
-"""Sends by SMTP: sessions that are kept and used again, and one mail at a time in each (RFC 5321)."""
+"""Sends by SMTP, through the first server that works (RFC 5321; pipelined by RFC 2920 where that is offered)."""
 
-import ssl
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+import asyncio
+from collections.abc import Sequence
 
-import aiosmtplib
-
+from yellowbooks.mail.breaker import AGAIN_SECONDS, MENDED_SECONDS, Breaker, Tell
 from yellowbooks.mail.message import Message, check
-from yellowbooks.mail.reply import Reply, read, redact
+from yellowbooks.mail.pool import Bounds, Pool, Shut
+from yellowbooks.mail.reply import ADDRESSED, Reply
+from yellowbooks.mail.server import SetUpFailed, SmtpServer, Times
+from yellowbooks.mail.session import Commit, InDoubt, Lost, Session
+from yellowbooks.mail.trouble import DeliveryUncertain, Refused, Trouble, Unreachable, Unusable
 
-IDLE_SECONDS = 20.0  # a session unused for longer is closed rather than trusted
-MAILS_PER_SESSION = 100
-SESSIONS_KEPT = 20
-DOT_SECONDS = 600.0  # RFC 5321, section 4.5.3.2.6: a shorter wait makes second copies
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+__all__ = ["Commit", "SmtpMailer"]
 
-StartTls = Literal["required", "auto", "never"]
-Commit = Callable[[], Awaitable[None]]
-
-
-class Refused(Exception):
-    """The server refused the mail; `reply` has its words."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(f"the SMTP server said {reply}")
-        self.reply = reply
+TIMES, BOUNDS = Times(), Bounds()
 
 
-class Unreachable(Exception):
-    """No server took the mail as far as its text; it was not sent."""
+class _Unsent(Exception):
+    """This server did not take the mail, and it is none of the mail's fault. `final`: no other may be tried now."""
+
+    def __init__(self, why: str, cause: str, *, final: bool = False) -> None:
+        super().__init__(why)
+        self.cause, self.final = cause, final
 
 
-class DeliveryUncertain(Exception):
-    """The connection was lost between the mail's text and the server's answer: nobody knows (RFC 1047)."""
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpServer:
-    """One server and how to speak to it."""
-
-    host: str
-    port: int
-    username: str = ""
-    password: str = field(default="", repr=False)
-    implicit_tls: bool = False
-    starttls: StartTls = "auto"
-    cafile: str | None = None
-
-    @classmethod
-    def parse(cls, url: str) -> "SmtpServer":
-        """Read `smtp://[user:password@]host[:587]` or `smtps://…[:465]`; `?starttls=required|auto|never`, `&cafile=`.
-
-        STARTTLS is required unless the host is this machine and no password is sent. Raises `ValueError`.
-        """
-        parts = urlsplit(url)
-        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        try:
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if parts.scheme not in ("smtp", "smtps") or not host or parts.path.strip("/") or options.keys() - _OPTIONS:
-            raise ValueError("an SMTP server is written smtp://user:password@host:587 or smtps://host:465")
-        implicit = parts.scheme == "smtps"
-        default = "auto" if host in LOOPBACK and not parts.password else "required"
-        starttls = options.get("starttls", default)
-        if starttls not in ("required", "auto", "never"):
-            raise ValueError("starttls is one of required, auto and never, as in smtp://host:587?starttls=required")
-        return cls(
-            host, port or (465 if implicit else 587), unquote(parts.username or ""), unquote(parts.password or ""),
-            implicit, starttls, options.get("cafile"),  # type: ignore[arg-type]  # one of the three, by the lines above
-        )  # fmt: skip
-
-
-_OPTIONS = {"starttls", "cafile"}
-
-
-@dataclass(slots=True)
-class _Session:
-    client: aiosmtplib.SMTP
-    mails: int = 0
-    used: float = 0.0
+def _quiet(_word: str, **_fields: object) -> None:
+    """Nobody listens."""
 
 
 class SmtpMailer:
-    """Sends mails through the first of `servers` that answers.
+    """Sends mails through the first of `servers` that works. Any number of mails at once.
 
-    `helo` names us to the server; `timeout` is seconds for each command, `dot_timeout` for the answer to a mail.
+    `helo` names us to the servers (a full domain name, given and never looked up); `again` and `mended` are the waits
+    of a `Breaker` in seconds. Its alarms go to `tell`.
     """
 
     def __init__(
-        self, servers: Sequence[SmtpServer], helo: str, timeout: float, dot_timeout: float = DOT_SECONDS
-    ) -> None:
-        self._servers = servers
-        self._helo = helo
-        self._timeout = timeout
-        self._dot_timeout = dot_timeout
-        self._idle: list[_Session] = []
-        self._contexts: dict[SmtpServer, ssl.SSLContext] = {}  # one takes milliseconds to make
+        self, servers: Sequence[SmtpServer], helo: str, *, times: Times = TIMES, bounds: Bounds = BOUNDS,
+        tell: Tell = _quiet, again: float = AGAIN_SECONDS, mended: float = MENDED_SECONDS,
+    ) -> None:  # fmt: skip
+        self._routes = [_Route(one, helo, times, bounds, Breaker(str(one), tell, again=again, mended=mended))
+                        for one in servers]  # fmt: skip
 
     async def send(self, message: Message, commit: Commit) -> str:
-        """Send one mail; gives the server's words. `commit` is called just before the mail's text may go.
+        """Send one mail; gives the server's words. `commit` is called once, just before the mail's text may go.
 
-        Raises `Refused`, `Unreachable`, `DeliveryUncertain`, `MessageRefused`, and what `commit` raises.
+        Raises `Refused`, `Unreachable`, `Unusable`, `DeliveryUncertain`, `MessageRefused`, and what `commit` raises.
         """
         check(message.data, message.signatures)
-        session = await self._addressed(message)
-        try:
-            await commit()
-            reply = await self._text(session, message)
-        except BaseException:
-            session.client.close()
-            raise
-        if reply.verdict != "done":
-            session.client.close()
-            raise Refused(reply)
-        session.mails += 1
-        session.used = time.monotonic()
-        if session.mails < MAILS_PER_SESSION and len(self._idle) < SESSIONS_KEPT:
-            self._idle.append(session)
-        else:
-            session.client.close()
-        return str(reply)
+        unsent: list[_Unsent] = []
+        for route in self._routes:
+            if not route.breaker.admits():
+                continue
+            try:
+                return str(await route.send(message, commit))
+            except _Unsent as trouble:
+                unsent.append(trouble)
+                if trouble.final:
+                    break
+        raise self._unsent(unsent)
 
     async def aclose(self) -> None:
         """Close the sessions that are kept."""
-        while self._idle:
-            session = self._idle.pop()
-            try:
-                await session.client.quit(timeout=1)
-            except (aiosmtplib.SMTPException, OSError):
-                session.client.close()
+        await asyncio.gather(*(route.pool.close() for route in self._routes))
 
-    async def _addressed(self, message: Message) -> _Session:
-        """A session that has accepted sender and recipient; one that turns out dead is replaced by a new one."""
-        while session := self._kept():
-            try:
-                return await self._envelope(session, message)
-            except Unreachable:
-                continue
-        return await self._envelope(await self._connect(), message)
+    def _unsent(self, unsent: Sequence[_Unsent]) -> Trouble:
+        """Where all servers are left alone the mail waits with all others, and else it alone failed."""
+        shut = [route.breaker for route in self._routes if route.breaker.open]
+        if len(shut) == len(self._routes):
+            soonest = min(shut, key=lambda breaker: breaker.pause)
+            whys = "; ".join(f"{route.server}: {route.breaker.why}" for route in self._routes)
+            return Unusable(f"no SMTP server can be used ({whys}); see YB_SMTP_URL", soonest.cause, soonest.pause)
+        whys = "; ".join(str(one) for one in unsent)
+        return Unreachable(f"the mail was not sent ({whys}); see YB_SMTP_URL", unsent[-1].cause if unsent else "")
 
-    def _kept(self) -> _Session | None:
-        while self._idle:
-            session = self._idle.pop()
-            if session.client.is_connected and time.monotonic() - session.used < IDLE_SECONDS:
-                return session
-            session.client.close()
-        return None
 
-    async def _envelope(self, session: _Session, message: Message) -> _Session:
+class _Route:
+    """One server: its sessions, and whether it is worth trying."""
+
+    def __init__(self, server: SmtpServer, helo: str, times: Times, bounds: Bounds, breaker: Breaker) -> None:
+        self.server = server
+        self.breaker = breaker
+        self.pool = Pool(server, helo, times, bounds, lambda: breaker.open)
+
+    async def send(self, message: Message, commit: Commit) -> Reply:
+        """The reply that took the mail. Raises `_Unsent`, `Refused`, `DeliveryUncertain`, and what `commit` raises.
+
+        A session that was used before may have been closed by the server in the meantime; a new one tells.
+        """
         try:
-            await session.client.mail(message.sender, timeout=self._timeout)
-            await session.client.rcpt(message.recipient, timeout=self._timeout)
-        except aiosmtplib.SMTPResponseException as error:
-            session.client.close()
-            if error.code == 421:
-                raise Unreachable(f"the SMTP server closes: {redact(error.message)}") from None
-            raise Refused(read(error.code, error.message)) from None
-        except (aiosmtplib.SMTPException, OSError) as error:
-            session.client.close()
-            raise Unreachable(f"the SMTP server was lost before the mail ({type(error).__name__})") from None
-        except BaseException:
-            session.client.close()
-            raise
-        return session
+            return await self._through(await self._session(message), message, commit)
+        except _Stale:
+            return await self._through(await self._session(message, fresh=True), message, commit)
 
-    async def _text(self, session: _Session, message: Message) -> Reply:
+    async def _session(self, message: Message, *, fresh: bool = False) -> Session:
         try:
-            answer = await session.client.data(message.data, timeout=self._dot_timeout)
-        except aiosmtplib.SMTPResponseException as error:
-            if error.code < 0:
-                raise DeliveryUncertain("the SMTP server was lost after the mail's text; it may have it") from None
-            return read(error.code, error.message)
-        except (aiosmtplib.SMTPException, OSError):
-            raise DeliveryUncertain("the SMTP server was lost after the mail's text; it may have it") from None
-        return read(answer.code, answer.message)
+            return await self.pool.take(message, fresh=fresh)
+        except Shut:
+            raise _Unsent(f"{self.server}: {self.breaker.why}", self.breaker.cause) from None
+        except SetUpFailed as failure:
+            cause = f"{self.server.host}:{failure.phase}:{failure.word}"
+            if failure.ours:
+                self.breaker.misconfigured(str(failure), cause)
+            else:
+                self.breaker.failed(message.message_id, str(failure), cause)
+            raise _Unsent(f"{self.server}: {failure}", cause) from None
 
-    async def _connect(self) -> _Session:
-        troubles = []
-        for server in self._servers:
-            client: aiosmtplib.SMTP | None = None
-            try:
-                client = self._client(server)
-                await client.connect()
-                if server.username:
-                    await client.login(server.username, server.password, timeout=self._timeout)
-            except (aiosmtplib.SMTPException, OSError) as error:
-                _close(client)
-                troubles.append(f"{server.host}:{server.port}: {_trouble(error)}")
-                continue
-            except BaseException:
-                _close(client)
-                raise
-            return _Session(client)
-        raise Unreachable(f"no SMTP server can be used ({'; '.join(troubles)}); see YB_SMTP_URL")
+    async def _through(self, session: Session, message: Message, commit: Commit) -> Reply:
+        fresh = not session.mails
+        try:
+            reply = await session.deliver(message, commit)
+        except Lost as lost:
+            if not fresh and not lost.committed and lost.word != "timeout":
+                raise _Stale from None
+            raise self._failed(message, str(lost), f"{lost.phase}:{lost.word}", final=lost.committed) from None
+        except InDoubt as doubt:
+            self.breaker.failed(message.message_id, str(doubt), f"{self.server.host}:dot:{doubt.word}")
+            raise DeliveryUncertain(
+                f"{self.server} was lost after the mail's text ({doubt}); it may have it",
+                f"{self.server.host}:dot:{doubt.word}",
+            ) from None
+        finally:
+            self.pool.give(session)
+        return self._answered(reply, message, fresh=fresh)
 
-    def _client(self, server: SmtpServer) -> aiosmtplib.SMTP:
-        starttls = {"required": True, "auto": None, "never": False}[server.starttls]
-        context = self._contexts.get(server)
-        if context is None:
-            context = self._contexts[server] = ssl.create_default_context(cafile=server.cafile)
-        return aiosmtplib.SMTP(
-            hostname=server.host, port=server.port, use_tls=server.implicit_tls,
-            start_tls=False if server.implicit_tls else starttls, tls_context=context, timeout=self._timeout,
-            local_hostname=self._helo,
-        )  # fmt: skip
+    def _answered(self, reply: Reply, message: Message, *, fresh: bool) -> Reply:
+        if reply.verdict == "done":
+            self.breaker.worked()
+            return reply
+        cause = reply.cause(self.server.host)
+        if reply.verdict == "reconnect":
+            if not fresh and reply.phase != "dot":
+                raise _Stale
+            raise self._failed(message, str(reply), cause.partition(":")[2], final=reply.phase == "dot")
+        if reply.verdict == "config" and reply.phase in ADDRESSED:  # it may be this recipient alone
+            self.breaker.failed(message.message_id, str(reply), cause)
+        elif reply.verdict == "config":
+            self.breaker.misconfigured(str(reply), cause)
+            raise _Unsent(f"{self.server}: {reply}", cause)
+        else:
+            self.breaker.worked()
+        raise Refused(reply, self.server.host)
+
+    def _failed(self, message: Message, why: str, what: str, *, final: bool) -> _Unsent:
+        cause = f"{self.server.host}:{what}"
+        self.breaker.failed(message.message_id, why, cause)
+        return _Unsent(f"{self.server}: {why}", cause, final=final)
 
 
-def _close(client: aiosmtplib.SMTP | None) -> None:
-    if client:
-        client.close()
-
-
-def _trouble(error: BaseException) -> str:
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        return f"{error.code} {redact(error.message)}"
-    hint = "; for a server without TLS add ?starttls=never" if "STARTTLS" in str(error) else ""
-    return redact(f"{type(error).__name__} {error}") + hint
+class _Stale(Exception):
+    """A session that was kept was closed by the server; the mail may have a new one."""
