@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import yellowbooks.jobs.queue
 from tests.mail.scripted import DROP, Scripted, mailer
 from tests.mail.test_message import SENDER
 from tests.parts import Told, eventually
@@ -203,7 +202,7 @@ async def test_what_is_ours_to_mend_holds_the_channel_and_harms_no_job(
     running: Running, answers: dict[str, Any], url: str, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A login that is refused: 200 jobs wait, none spent an attempt, none is dead, one alarm; mended, all are sent."""
-    monkeypatch.setattr(yellowbooks.jobs.queue, "REOPENING_PACE", 500.0)
+    monkeypatch.setattr(Queue, "pace", 500.0)
     async with Scripted(answers) as server:
         address = server.url.replace("//", "//user:wrong@") + url if url else server.url
         running.work(mailer(address, times=Times(), mended=0.3, tell=running.told), concurrency=50)
@@ -225,7 +224,7 @@ async def test_what_is_ours_to_mend_holds_the_channel_and_harms_no_job(
 
 async def test_a_provider_that_is_away_for_long_harms_no_job(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """1,000 jobs wait: none is dead, only some of those in flight spent an attempt, and all leave at a pace."""
-    monkeypatch.setattr(yellowbooks.jobs.queue, "REOPENING_PACE", 500.0)
+    monkeypatch.setattr(Queue, "pace", 500.0)
     server = Scripted()
     await server.start()
     await server.stop()
