@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.rig import ROOT, Found, Peer, machine
 
 DOCS = ROOT / "docs"
-CONFIGURATION = {"ours.py": "admit_many of 100, one worker process, concurrency 300, limits and events on"}
+CONFIGURATION = {"ours.py": "admit_many of 100, one worker process, concurrency 600, limits and events on"}
 
 
 def write(found: Found, peers: tuple[Peer, ...], ours: Peer, bullmq: Peer, python: tuple[Peer, ...]) -> None:

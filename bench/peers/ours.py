@@ -66,7 +66,7 @@ async def enqueue() -> None:
 async def work() -> None:
     """Drain what is there; with a fourth argument only that many jobs, and the queue stays as full as it is."""
     drain = Drain()
-    worker = Worker(lambda: Queue(URL), [kind_of(drain.handle)], concurrency=300, grace=5, tell=quiet)
+    worker = Worker(lambda: Queue(URL), [kind_of(drain.handle)], concurrency=600, grace=5, tell=quiet)
     await worker.run(drain.stop, asyncio.Event())
 
 

@@ -12,7 +12,7 @@ from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.fitness import inspect
-from yellowbooks.jobs.job import Job, State
+from yellowbooks.jobs.job import Job
 from yellowbooks.jobs.kind import Kind, Lane, P, account
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
@@ -369,16 +369,12 @@ class Queue:
     def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
         """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""
         for n in range(0, len(found), 2):
-            job = record.parse(found[n + 1])
-            if job is None:
+            if (job := record.claimed(found[n + 1])) is None:
                 continue
-            if job.state is State.ENQUEUED:
-                token, attempt, started = f"{claim_id}{n // 2:02d}", job.attempts + 1, at
-            else:
-                token, attempt, started = job.token, job.attempts, job.started
-            yield Lease(
-                found[n].decode(), job.kind, attempt, job.created, started, job.uncertain, token, job.payload, self
-            )
+            before, attempts, uncertain, created, started, token, kind, payload = job
+            if before:
+                token, attempts, started = f"{claim_id}{n // 2:02d}", attempts + 1, at
+            yield Lease(found[n].decode(), kind, attempts, created, started, uncertain, token, payload, self)
 
     async def _admit(self, pairs: Sequence[tuple[Admission, bytes]]) -> list[Receipt]:
         bodies = [body for _, body in pairs]

@@ -17,6 +17,7 @@ VERSION = 1
 HEAD = struct.Struct(">BBBB16s6s6sIBBH6s6s")
 BODY = struct.Struct(">8sBBB")
 STATES = tuple(State)
+ENQUEUED = 1 + STATES.index(State.ENQUEUED)
 HOLD, EXCLUSIVE = 1, 2
 COMMITTED, STORIED = 1, 2  # marks: past the point of no return; the claim stands in the story
 NO_TOKEN = bytes(16)
@@ -107,6 +108,22 @@ def parse(raw: bytes) -> Record | None:
         token.decode("latin-1"), _number(logical), _number(created), _number(started), _number(at), fingerprint, lane,
         most, flags, kind, account, raw[payload_at:],
     )  # fmt: skip
+
+
+def claimed(raw: bytes) -> tuple[bool, int, int, int, int, str, str, bytes] | None:
+    """What a lease needs of a record that was claimed, in a third of the time of `parse`: whether it is as it was
+    before the claim, attempts, uncertain, created, started, token, kind, payload. None where it cannot be read."""
+    try:
+        (_, state, attempts, _, token, started, _, _, _, uncertain, _, _, created) = HEAD.unpack_from(raw)
+        kind_at = HEAD.size + BODY.size + 1
+        account_at = kind_at + raw[kind_at - 1] + 1
+        nonce_at = account_at + raw[account_at - 1] + 1
+        return (
+            state == ENQUEUED, attempts, uncertain, _number(created), _number(started), token.decode("latin-1"),
+            raw[kind_at : account_at - 1].decode(), raw[nonce_at + raw[nonce_at - 1] :],
+        )  # fmt: skip
+    except (struct.error, IndexError, UnicodeDecodeError):
+        return None
 
 
 def events_of(position: bytes, packed: bytes, worker: bytes) -> list[Event]:

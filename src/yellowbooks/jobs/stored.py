@@ -42,7 +42,7 @@ class Stored(Generic[P]):
             found = self._decoder.decode(memoryview(stored)[2:])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Unreadable(f"the stored payload does not fit {kind}: {error}") from None
-        return self._payload(**{name: getattr(found, name) for name in self._names})
+        return self._payload(**dict(zip(self._names, msgspec.structs.astuple(found), strict=True)))
 
 
 def _mark(names: tuple[str, ...]) -> bytes:
