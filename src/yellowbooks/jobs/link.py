@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from valkey.exceptions import ConnectionError as ValkeyConnectionError
 from valkey.exceptions import ResponseError, ValkeyError
+from valkey.exceptions import TimeoutError as ReplyTimeout
 
-from yellowbooks.jobs.servers import is_elsewhere, open_client
+from yellowbooks.jobs.servers import REPLY_SECONDS, is_elsewhere, open_client
 from yellowbooks.jobs.verbs import VERBS
 
 RECONNECT_SECONDS = 0.05
@@ -53,47 +54,52 @@ class Wire:
 
     async def execute_command(self, *command: str | int | float | bytes) -> Any:
         """The reply. Raises the client's errors."""
-        connection = self._free.pop() if self._free else self._pool.make_connection()
-        try:
-            if not connection.is_connected:
-                await connection.connect()
-            await connection.send_packed_command(connection.pack_command(*command), check_health=False)
-            reply = await connection.read_response()
-        except ResponseError:
-            self._free.append(connection)
-            raise
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._free.append(connection)
+        [reply] = await self._exchange(command)
+        if isinstance(reply, ResponseError):
+            raise reply
         return reply
 
     async def execute_both(self, first: Command, second: Command) -> tuple[Any, Any]:
         """Two replies over one connection, the commands sent together. Raises the client's errors."""
-        connection = self._free.pop() if self._free else self._pool.make_connection()
-        try:
-            if not connection.is_connected:
-                await connection.connect()
-            await connection.send_packed_command(connection.pack_commands([first, second]), check_health=False)
-            replies = []
-            for _ in range(2):
-                try:
-                    replies.append(await connection.read_response())
-                except ResponseError as error:
-                    replies.append(error)
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._free.append(connection)
+        replies = await self._exchange(first, second)
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise reply
         return replies[0], replies[1]
 
+    async def _exchange(self, *commands: Command) -> list[Any]:
+        connection = self._free.pop() if self._free else self._pool.make_connection()
+        # Its own time-out would send from a task of its own: a turn of the loop later, which may be a long one.
+        connection.socket_timeout = None
+        try:
+            async with asyncio.timeout(REPLY_SECONDS):
+                if not connection.is_connected:
+                    await connection.connect()
+                one = len(commands) == 1
+                packed = connection.pack_command(*commands[0]) if one else connection.pack_commands(commands)
+                await connection.send_packed_command(packed, check_health=False)
+                replies = [await _reply(connection) for _ in commands]
+        except TimeoutError:
+            await connection.disconnect(nowait=True)
+            raise ReplyTimeout(f"no reply within {REPLY_SECONDS:.0f} s") from None
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._free.append(connection)
+        return replies
+
     async def aclose(self) -> None:
         """Close the connections that are free."""
         while self._free:
             await self._free.pop().disconnect(nowait=True)
+
+
+async def _reply(connection: Any) -> Any:
+    """A reply, or the server's error."""
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 class Guard:
