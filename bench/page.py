@@ -176,10 +176,8 @@ def _picture(found: Found, peers: tuple[Peer, ...]) -> str:
     )
 
 
-def again() -> None:
-    """Write the page anew from the raw figures."""
-    from bench.peers_bench import ALL, BULLMQ, OURS, PYTHON
-
-    found = json.loads(Path(DOCS / "benchmarks.json").read_text())
+def before() -> Found:
+    """The raw figures of the last page."""
+    found: Found = json.loads(Path(DOCS / "benchmarks.json").read_text())
     found["growth"] = {int(backlog): cost for backlog, cost in found["growth"].items()}
-    write(found, ALL, OURS, BULLMQ, PYTHON)
+    return found

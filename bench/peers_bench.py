@@ -5,7 +5,7 @@ import sys
 import time
 from collections import defaultdict
 
-from bench.page import write
+from bench.page import before, write
 from bench.rig import Found, Peer, build, median, rss, running, server
 
 ROUNDS = 3
@@ -120,9 +120,9 @@ def fairness(found: Found) -> None:
 
 def two_workers(found: Found) -> None:
     """One worker process and two, on the same backlog."""
-    for count in (1, 2):
-        rates = []
-        for _ in range(ROUNDS):
+    rates: dict[int, list[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for count in (1, 2):
             with server("everysec") as (url, client), contextlib.ExitStack() as stack:
                 OURS.run("enqueue", url, OURS.count)
                 for _ in range(count):
@@ -132,8 +132,9 @@ def two_workers(found: Found) -> None:
                     done = client.llen("{yb:jobs:0}:ended")
                     began = began or (time.perf_counter() if done else 0.0)
                     time.sleep(0.01)
-                rates.append(OURS.count / (time.perf_counter() - began))
-        found[OURS.name][f"{count} workers"] = median(rates)
+                rates[count].append(OURS.count / (time.perf_counter() - began))
+    for count, values in rates.items():
+        found[OURS.name][f"{count} workers"] = median(values)
     say("workers", found[OURS.name]["1 workers"], found[OURS.name]["2 workers"])
 
 
@@ -143,11 +144,14 @@ def say(*words: object) -> None:
 
 
 def main() -> None:
-    """Everything, then the page."""
+    """Everything, or the parts that are named into what was found before; then the page."""
     build()
-    found: Found = defaultdict(dict)
-    for measure in (speed, durable, latencies, idle_memory, two_workers, fairness, growth):
-        measure(found)
+    parts = (speed, durable, latencies, idle_memory, two_workers, fairness, growth)
+    names = sys.argv[1:]
+    found = before() if names else defaultdict(dict)
+    for measure in parts:
+        if not names or measure.__name__ in names:
+            measure(found)
     write(found, ALL, OURS, BULLMQ, PYTHON)
 
 
