@@ -166,6 +166,16 @@ async def test_503_where_the_queue_is_away(api: Api) -> None:
         assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_a_server_that_evicts_is_not_ready(api: Api, own_valkey: ValkeyServer) -> None:
+    queue = Queue(own_valkey.url)
+    async with api.client(queue=queue) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        own_valkey.client().config_set("maxmemory-policy", "allkeys-lru")
+        problem = assert_problem(await client.get("/readyz"), 503)
+        assert "set maxmemory-policy noeviction" in problem["detail"]
+    await queue.close()
+
+
 async def test_a_job_is_shown_from_the_log_while_the_queue_is_away(api: Api) -> None:
     api.log.jobs["a"] = Job(
         id="a", kind="ping", state=State.COMPLETED, attempts=1, max_attempts=5, crashes=0, generation=1, created=0,
