@@ -242,7 +242,7 @@ async def test_a_provider_that_is_away_for_long_harms_no_job(running: Running, m
     began = time.monotonic()
     jobs = await running.all_ended(ids)
     assert {job.state for job in jobs} == {State.COMPLETED}
-    assert time.monotonic() - began > 1.5  # 1,000 at 500 a second, the bucket being full at first
+    assert time.monotonic() - began > 0.9  # 1,000 at 500 a second, of whom 500 find the bucket full
     assert sum(events(job, "retried") for job in jobs) <= FAILURES
     assert len(set(server.mails)) == len(server.mails) == 1000
     await server.stop()
