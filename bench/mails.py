@@ -9,7 +9,6 @@ import contextlib
 import json
 import shutil
 import smtplib
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.mails_page import write
-from bench.rig import BUILT, PEERS, ROOT, SECONDS, Found, build, median, node, running, server
+from bench.rig import BUILT, PEERS, ROOT, Found, build, median, node, running, said, server
 
 SINK, FAR, API = 7392, 7393, 7394
 OURS, POOL, SINGLE = "Yellow Books Jobs", "BullMQ + nodemailer, pool of 20", "the original's way"
@@ -84,13 +83,7 @@ def act(*words: object, ours: bool) -> dict[str, Any]:
     start = (
         [sys.executable, str(PEERS / "ours_mails.py")] if ours else [str(node()), str(BUILT / "peer_nodemailer.mjs")]
     )
-    command = [*start, *(str(word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        raise RuntimeError(f"nothing was said by {command}: {done.stderr[-800:]}")
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
+    return said([*start, *(str(word) for word in words)])
 
 
 def letter() -> Path:

@@ -52,6 +52,16 @@ def node() -> Path:
     return wheel() / "bin/node"
 
 
+def said(command: list[str]) -> dict[str, Any]:
+    """Run a command to its end; what it printed last, which is JSON."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        raise RuntimeError(f"nothing was said by {command}: {done.stderr[-800:]}")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
 @dataclass(frozen=True)
 class Peer:
     """One system: its command, how many jobs a round has, and what its configuration is."""
@@ -75,12 +85,7 @@ class Peer:
         if self.file.endswith(".mjs"):
             shutil.copy(PEERS / self.file, BUILT / self.file)
         command = self.command(act, url, *more)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        if not lines:
-            raise RuntimeError(f"{self.name} said nothing in {act}: {done.stderr[-800:]}")
-        found: dict[str, float] = json.loads(lines[-1])
-        return found
+        return said(command)
 
 
 @contextmanager

@@ -9,25 +9,13 @@ import time
 from pathlib import Path
 
 import uvloop
+from signins import event, quiet
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Queue, Rate, Worker
 from yellowbooks.jobs.outcome import Completed
 from yellowbooks.signin import SignIn
 
 ACT, URL, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3])
-UA = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
-
-
-def event(number: int) -> SignIn:
-    """The sign-in of one user."""
-    return SignIn(
-        user_id=f"user-{number}", email=f"bat{number}@example.mn", name="Бат-Эрдэнэ", provider="google",
-        ip_address="203.0.113.7", user_agent=UA,
-    )  # fmt: skip
-
-
-def quiet(*_words: object, **_fields: object) -> None:
-    """Nothing is logged, as in the peers."""
 
 
 class Drain:

@@ -9,27 +9,15 @@ from email.parser import BytesParser
 from email.policy import default
 
 import uvloop
+from signins import event, quiet
 
 from yellowbooks.jobs import Backoff, Lease, Queue, Rate, Worker
 from yellowbooks.mail import Bounds, Mailbox, Message, SmtpMailer, SmtpServer
 from yellowbooks.signin import Letters, SignIn, SignInHandler, kind
 
 ACT, URL, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3])
-UA = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 SENDER = Mailbox("Yellow Books", "no-reply@example.mn")
 CONCURRENCY = 100
-
-
-def event(number: int) -> SignIn:
-    """The sign-in of one user."""
-    return SignIn(
-        user_id=f"user-{number}", email=f"bat{number}@example.mn", name="Бат-Эрдэнэ", provider="google",
-        ip_address="203.0.113.7", user_agent=UA,
-    )  # fmt: skip
-
-
-def quiet(*_words: object, **_fields: object) -> None:
-    """Nothing is logged, as in the peers."""
 
 
 def mailer() -> SmtpMailer:
