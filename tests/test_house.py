@@ -14,7 +14,7 @@ from yellowbooks.jobs.verbs import VERBS
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
-FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "doctor"}
+FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "doctor", "wiring"}
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": set(),

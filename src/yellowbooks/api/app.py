@@ -26,7 +26,10 @@ BODY_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
-    """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set."""
+    """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set.
+
+    Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for a key of YB_ADMIN_KEYS.
+    """
 
     queue: Queue
     kinds: Sequence[Kind[Any]]
@@ -38,6 +41,8 @@ class ApiParts:
     close: Callable[[], Awaitable[None]]
     bounces: BounceIntake | None = None
     stopping: Callable[[], bool] = lambda: False
+    routes: Sequence[Any] = ()
+    operator_routes: Sequence[Any] = ()
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -49,7 +54,12 @@ def create_app(parts: ApiParts) -> Litestar:
     admin = Router(
         "/",
         guards=[operators],
-        route_handlers=[DeadLetters, bounce_route(parts.bounces), *inbox_routes(parts.inbox, parts.stopping)],
+        route_handlers=[
+            DeadLetters,
+            bounce_route(parts.bounces),
+            *inbox_routes(parts.inbox, parts.stopping),
+            *parts.operator_routes,
+        ],
         dependencies={"queue": Provide(lambda: queue, sync_to_thread=False)},
     )
     return Litestar(
@@ -58,6 +68,7 @@ def create_app(parts: ApiParts) -> Litestar:
             follow_route(queue, parts.find, callers),
             admin,
             *_health_routes(queue),
+            *parts.routes,
         ],
         request_max_body_size=BODY_BYTES,
         openapi_config=OpenAPIConfig(

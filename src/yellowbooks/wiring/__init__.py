@@ -1,0 +1,37 @@
+"""Settings in, parts out: the only room that knows every part."""
+
+from yellowbooks.wiring.checks import check, make_data_dir
+from yellowbooks.wiring.log import LogReader, database_url
+from yellowbooks.wiring.mail import (
+    bounce_intake,
+    mail_secret,
+    make_mailer,
+    make_signer,
+    open_inbox,
+    open_letters,
+    sign_in_handler,
+    suppression_list,
+)
+from yellowbooks.wiring.queue import beside_up, kinds, look_at_server, open_queue, schedules
+from yellowbooks.wiring.roles import Roles
+
+__all__ = [
+    "LogReader",
+    "Roles",
+    "beside_up",
+    "bounce_intake",
+    "check",
+    "database_url",
+    "kinds",
+    "look_at_server",
+    "mail_secret",
+    "make_data_dir",
+    "make_mailer",
+    "make_signer",
+    "open_inbox",
+    "open_letters",
+    "open_queue",
+    "schedules",
+    "sign_in_handler",
+    "suppression_list",
+]

@@ -1,0 +1,39 @@
+"""What only the parts can say of the settings, before anything starts."""
+
+import tempfile
+from pathlib import Path
+
+from yellowbooks.mail import SmtpServer, mailbox
+from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.mail import make_signer, open_letters
+from yellowbooks.wiring.queue import kinds, open_queue
+
+
+def check(settings: Settings) -> None:
+    """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
+    kinds(settings)
+    if settings.templates_dir:
+        open_letters(settings)
+    if settings.valkey_url:
+        open_queue(settings)
+    try:
+        mailbox(settings.mail_from)
+    except ValueError as error:
+        raise SettingsError(f"YB_MAIL_FROM: {error}") from None
+    make_signer(settings)
+    for url in settings.smtp_url:
+        try:
+            SmtpServer.parse(url)
+        except ValueError as error:
+            raise SettingsError(f"YB_SMTP_URL: {error}") from None
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the data folder, for its owner alone. Raises `SettingsError` where it cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise SettingsError(
+            f"YB_DATA_DIR: {path} cannot be written ({error.strerror}); for example YB_DATA_DIR=./data"
+        ) from None

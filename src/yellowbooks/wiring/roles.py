@@ -1,0 +1,155 @@
+"""Runs one role of the system in this process."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from yellowbooks.health import answer
+from yellowbooks.jobs import Partitions, Worker
+from yellowbooks.observe import Tell
+from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.log import LogReader, database_url
+from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox, sign_in_handler
+from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
+
+Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Runs one role of the system in this process, until it is told to stop.
+
+    A role that somebody started by hand says that it is ready; for those of `up` its first screen does.
+    """
+
+    settings: Settings
+    tell: Tell
+    announced: bool
+
+    def worker(self, grace: float, health_port: int | None = None) -> None:
+        """Claim and run jobs. `grace` is how many seconds running jobs get at the end.
+
+        On `health_port` of YB_HOST it says whether it is alive.
+        """
+        mailer = make_mailer(self.settings, self.tell)
+        beside = open_queue(self.settings)
+        handler = sign_in_handler(self.settings, mailer, beside, self.tell)
+        worker_kinds = kinds(self.settings, handler)
+
+        async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
+            await look_at_server(self.settings, self.tell)
+            worker = Worker(
+                lambda: open_queue(self.settings),
+                worker_kinds,
+                concurrency=self.settings.concurrency,
+                grace=grace,
+                tell=self.tell,
+                schedules=schedules(self.settings),
+            )
+            health = await self._health(health_port, worker)
+            self._announce(kinds=",".join(kind.name for kind in worker_kinds))
+            try:
+                await worker.run(stop, at_once)
+            finally:
+                if health:
+                    health.close()
+                await mailer.aclose()
+                await beside.close()
+
+        _run(run)
+
+    def recorder(self) -> None:
+        """Write the job log from the engine's events."""
+        from yellowbooks.joblog import JobLog, Recorder
+
+        try:
+            log = JobLog(database_url(self.settings))
+        except ValueError as error:
+            raise SettingsError(f"YB_DATABASE_URL: {error}") from None
+
+        async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
+            await look_at_server(self.settings, self.tell)
+            queue = open_queue(self.settings)
+            try:
+                recorders = [
+                    Recorder(
+                        part,
+                        log,
+                        on_trouble=lambda trouble: self.tell("log_away", error=trouble),
+                        on_recovered=lambda: self.tell("log_back"),
+                    )
+                    for part in (queue.parts if isinstance(queue, Partitions) else [queue])
+                ]
+                self._announce()
+                await asyncio.gather(*(recorder.run(stop) for recorder in recorders))
+            finally:
+                log.close()
+                await queue.close()
+
+        _run(run)
+
+    def api(self, listener: socket.socket) -> None:
+        """Serve HTTP on a socket that is already bound."""
+        import uvicorn
+
+        config = uvicorn.Config(
+            lambda: self._app(lambda: server.should_exit), factory=True,
+            log_config=None, access_log=False, server_header=False, date_header=True,
+            timeout_graceful_shutdown=3, loop="uvloop", http="httptools", ws="none", lifespan="on",
+        )  # fmt: skip
+        self._announce(url="http://{}:{}".format(*listener.getsockname()[:2]))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+
+    async def _health(self, port: int | None, worker: Worker) -> asyncio.Server | None:
+        if port is None:
+            return None
+        try:
+            return await answer(self.settings.host, port, worker.stalled)
+        except OSError as error:
+            raise SettingsError(f"--health-port: {port} cannot be used ({error.strerror}); take another") from None
+
+    def _announce(self, **fields: str) -> None:
+        if self.announced:
+            self.tell("ready", **fields)
+
+    def _app(self, stopping: Callable[[], bool]) -> Any:
+        from yellowbooks.api import ApiParts, create_app
+
+        queue = open_queue(self.settings)
+        return create_app(
+            ApiParts(
+                queue=queue,
+                kinds=kinds(self.settings),
+                find=LogReader(self.settings).find,
+                inbox=None if self.settings.smtp_url else open_inbox(self.settings),
+                api_keys=self.settings.api_keys,
+                admin_keys=self.settings.admin_keys,
+                tell=self.tell,
+                close=queue.close,
+                bounces=bounce_intake(self.settings, queue),
+                stopping=stopping,
+            )
+        )
+
+
+def _run(role: Stop) -> None:
+    async def main() -> None:
+        stop, at_once = asyncio.Event(), asyncio.Event()
+
+        def end() -> None:
+            (at_once if stop.is_set() else stop).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        await role(stop, at_once)
+
+    uvloop.run(main())
