@@ -19,11 +19,11 @@ FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "doctor", "wiring"}
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
-    "api": {"signin", "jobs", "mail"},
+    "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "wiring": {"signin", "joblog", "api", "jobs", "mail", "settings", "observe", "health"},
     "doctor": {"joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
-    "cli": {"wiring", "embedded", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
+    "cli": {"wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
 }  # fmt: skip
 

@@ -14,11 +14,11 @@ from tests.parts import Told, eventually
 from tests.signin.cases import LETTERS
 from tests.test_up import free_port
 from yellowbooks import signin
-from yellowbooks.api.views import job_view
 from yellowbooks.joblog import JobLog
 from yellowbooks.jobs import Backoff, Job, Kind, Queue, Rate, State, Worker
 from yellowbooks.mail import Inbox, Mailer, SuppressionList, mailbox
 from yellowbooks.signin import SignIn
+from yellowbooks.views import job_view
 
 CANARIES = ("canary-address", "canary-name", "203.0.113.77", "canary-agent", "canary-user")
 EVENT = SignIn(

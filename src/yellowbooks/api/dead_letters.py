@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
-from yellowbooks.api.views import dead_view, job_view, time
 from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, causes, find
+from yellowbooks.views import dead_view, job_view, time
 
 PAGE = 100
 

@@ -10,8 +10,8 @@ from litestar.params import FromPath, RawBody
 
 from yellowbooks.api.keys import Guard
 from yellowbooks.api.problems import problem, retry_after
-from yellowbooks.api.views import job_view
 from yellowbooks.jobs import Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
+from yellowbooks.views import job_view
 
 Find = Callable[[str], Awaitable[Job | None]]
 """Looks a job up in the job log; raises `ConnectionError` where the log is away."""
