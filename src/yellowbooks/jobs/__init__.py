@@ -13,6 +13,7 @@ from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Unc
 from yellowbooks.jobs.partitions import Partitions
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule
+from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
 
@@ -39,6 +40,7 @@ __all__ = [
     "RetryAfter",
     "Schedule",
     "State",
+    "Survey",
     "ThreadLease",
     "Uncertain",
     "Unfit",

@@ -29,10 +29,12 @@ class Known(msgspec.Struct):
 
 
 class Colleague(msgspec.Struct):
-    """A worker that is registered. `silent` is how long (ms) nothing was heard of it, `idle` since it last claimed."""
+    """A worker that is registered. `silent` is how long (ms) nothing was heard of it, `idle` since it last claimed;
+    `capacity` is how many jobs it runs at once (0: an older version, which does not say)."""
 
     kinds: list[Known]
     about: str
+    capacity: int = 0
     silent: int = 0
     idle: int = 0
 

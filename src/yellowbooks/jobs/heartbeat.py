@@ -26,7 +26,7 @@ class Heartbeat:
 
     def __init__(
         self, open_queue: Callable[[], Queue], ended: Ended, tell: Callable[..., None], *, worker: str,
-        kinds: Sequence[Kind[Any]], about: str, idle: Callable[[], float],
+        kinds: Sequence[Kind[Any]], about: str, idle: Callable[[], float], capacity: int = 0,
     ) -> None:  # fmt: skip
         self._open_queue = open_queue
         self._ended = ended
@@ -35,6 +35,7 @@ class Heartbeat:
         self._kinds = kinds
         self._about = about
         self._idle = idle
+        self._capacity = capacity
         self._leases: dict[str, tuple[Lease, float]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -90,7 +91,12 @@ class Heartbeat:
         self._end(loop, overdue, "overdue")
         leases = self.held()
         answers = await queue.renew(
-            leases, worker=self._worker, kinds=self._kinds, about=self._about, idle=self._idle()
+            leases,
+            worker=self._worker,
+            kinds=self._kinds,
+            about=self._about,
+            idle=self._idle(),
+            capacity=self._capacity,
         )
         self._end(loop, [one for one, answer in zip(leases, answers, strict=True) if answer == "lost"], "lost")
 

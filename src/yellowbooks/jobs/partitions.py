@@ -150,7 +150,7 @@ class Partitions(Queue):
         worker: str = "",
         kinds: Sequence[Kind[Any]] = (),
         about: str | None = None,
-        idle: float = 0.0,
+        **said_of_it: Any,
     ) -> list[str]:
         """As `Queue.renew`; «away» for a lease whose partition is. Raises where all are."""
         away: list[QueueUnavailable] = []
@@ -159,7 +159,7 @@ class Partitions(Queue):
             ours = [lease for lease in leases if self._part_of(lease) is part]
             letter = LETTERS[part.number]
             try:
-                answers = await part.renew(ours, worker=worker + letter, kinds=kinds, about=about, idle=idle)
+                answers = await part.renew(ours, worker=worker + letter, kinds=kinds, about=about, **said_of_it)
             except QueueUnavailable as error:
                 away.append(error)
                 answers = ["away"] * len(ours)
@@ -280,8 +280,8 @@ class Partitions(Queue):
     async def look(self, job_id: str) -> Facts:
         return await (await self._owner(job_id)).look(job_id)
 
-    async def survey(self) -> Survey:
-        return together(await self._all(lambda part: part.survey()))
+    async def survey(self, named: int = 0) -> Survey:
+        return together(await self._all(lambda part: part.survey(named)))
 
     async def ping(self) -> list[str]:
         """Returns where one partition at least can take a job. Raises as `Queue.ping`."""

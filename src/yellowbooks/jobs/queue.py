@@ -148,14 +148,17 @@ class Queue:
         kinds: Sequence[Kind[Any]] = (),
         about: str | None = None,
         idle: float = 0.0,
+        capacity: int = 0,
     ) -> list[str]:
         """Extend leases: «kept» or «lost» for each.
 
-        With `about` (host and process) the worker is registered too; `idle` is the seconds since it last claimed.
+        With `about` (host and process) the worker is registered too; `idle` is the seconds since it last claimed,
+        `capacity` how many jobs it runs at once.
         """
         known = [claimable(kind) for kind in kinds]
         more = {
             "lease": self._lease_ms, "worker": worker, "kinds": known, "about": about, "idle": round(idle * 1000),
+            "capacity": capacity,
         }  # fmt: skip
         return await self._batched("renew", held(leases), always=about is not None, **more)
 
@@ -313,9 +316,9 @@ class Queue:
         facts: Facts = await self.link.call("look", id=job_id)
         return facts
 
-    async def survey(self) -> Survey:
-        """How many jobs stand where, how old the oldest is, and who works."""
-        survey: Survey = await self.link.call("survey")
+    async def survey(self, named: int = 0) -> Survey:
+        """How many jobs stand where, how old the oldest is, and who works; at most `named` of what runs by name."""
+        survey: Survey = await self.link.call("survey", named=named)
         return survey
 
     async def ping(self) -> list[str]:

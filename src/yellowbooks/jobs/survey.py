@@ -16,13 +16,30 @@ class Line(msgspec.Struct):
     oldest: int | None = None
 
 
+class Running(msgspec.Struct):
+    """A job that a worker runs, `since` so many ms; `committed`: it is past the point of no return."""
+
+    id: str
+    kind: str
+    worker: str
+    since: int
+    attempt: int
+    committed: bool
+
+
 class Survey(msgspec.Struct):
-    """The queue at one moment. `lines` goes by kind and lane, such as `order-paid:normal`."""
+    """The queue at one moment. `lines` goes by kind and lane, such as `order-paid:normal`.
+
+    `scheduled` has those that wait for a time, and of them `retrying` failed before (of more than 500: by a sample).
+    `running` names as many as were asked for, of the `processing`.
+    """
 
     lines: dict[str, Line] | list[Any]
     workers: dict[str, Colleague] | list[Any]
     gates: dict[str, Gate] | list[Any]
+    running: list[Running]
     scheduled: int
+    retrying: int
     processing: int
     dead: int
     ended: int
@@ -48,8 +65,11 @@ def together(surveys: Sequence[Survey]) -> Survey:
             lines[name] = Line(before.waiting + line.waiting, oldest)
         workers |= dict(other.workers)
         gates |= dict(other.gates)
-        for count in ("scheduled", "processing", "dead", "ended", "events", "quarantined"):
+        whole.running += other.running
+        for count in ("scheduled", "retrying", "processing", "dead", "ended", "events", "quarantined"):
             setattr(whole, count, getattr(whole, count) + getattr(other, count))
     whole.lines, whole.gates = lines, gates
     whole.workers = {worker[:-1]: about for worker, about in workers.items()}
+    for one in whole.running:
+        one.worker = one.worker[:-1]
     return whole

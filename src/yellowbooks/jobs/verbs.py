@@ -115,7 +115,9 @@ VERBS: dict[str, Script[Any]] = {
     "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=Admission),
     "name": Script("name", list[int], args=("items",), item=Place),
     "claim": Script("claim", tuple[float, int], args=("worker", "claim", "kinds", "room", "lease")),
-    "renew": Script("renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle"), item=Held),
+    "renew": Script(
+        "renew", list[str], args=("items", "lease", "worker", "kinds", "about", "idle", "capacity"), item=Held
+    ),
     "leave": Script("leave", str, args=("worker",)),
     "commit": Script("commit", list[str], args=("items", "lease"), item=Held),
     "settle": Script(
@@ -133,7 +135,7 @@ VERBS: dict[str, Script[Any]] = {
     "unlock": Script("unlock", str, args=("name", "holder")),
     "fire": Script("fire", tuple[int, int], args=("name", "at")),
     "look": Script("look", Facts, args=("id",)),
-    "survey": Script("survey", Survey, args=()),
+    "survey": Script("survey", Survey, args=("named",)),
     "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }
 

@@ -55,6 +55,7 @@ class Worker:
         self._heartbeat = Heartbeat(
             open_queue, self._ended, tell, worker=self.id, kinds=self._kinds,
             about=f"{socket.gethostname()}:{os.getpid()}", idle=self._idle,
+            capacity=concurrency,
         )  # fmt: skip
         self._runners = {kind.name: Runner(kind) for kind in kinds}
         make = Settlers if isinstance(self._queue, Partitions) else Settler

@@ -15,6 +15,7 @@ from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox, sign_in_handler
+from yellowbooks.wiring.operators import operators_desk
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
 
 Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
@@ -124,6 +125,12 @@ class Roles:
         from yellowbooks.api import ApiParts, create_app
 
         queue = open_queue(self.settings)
+        desk, close_desk = operators_desk(queue, stopping)
+
+        async def close() -> None:
+            await close_desk()
+            await queue.close()
+
         return create_app(
             ApiParts(
                 queue=queue,
@@ -133,9 +140,10 @@ class Roles:
                 api_keys=self.settings.api_keys,
                 admin_keys=self.settings.admin_keys,
                 tell=self.tell,
-                close=queue.close,
+                close=close,
                 bounces=bounce_intake(self.settings, queue),
                 stopping=stopping,
+                operator_routes=desk,
             )
         )
 
