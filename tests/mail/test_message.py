@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yellowbooks.mail import Mailbox, MessageRefused, compose, mailbox
+from yellowbooks.mail import Mailbox, Message, MessageRefused, compose, mailbox
 from yellowbooks.mail.message import HEADERS, check
 
 SENDER = Mailbox("Yellow Books", "no-reply@example.mn")
@@ -93,9 +93,9 @@ def test_a_recipient_that_is_no_plain_address_is_refused(recipient: str) -> None
     ],
 )  # fmt: skip
 def test_the_last_gate(spoilt) -> None:
-    check(make())
+    check(Message("", "", "", "", make()))
     with pytest.raises(MessageRefused):
-        check(spoilt(make()))
+        check(Message("", "", "", "", spoilt(make())))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from yellowbooks.mail.message import Message
 
 Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
@@ -141,7 +143,7 @@ class Signer:
         at = int(parsedate_to_datetime(date).timestamp())
         headers = [self._signature(key, covered, names, body_hash, at) for key in self.keys]
         data = b"".join([*headers, message.data])
-        return Message(message.message_id, message.sender, message.recipient, message.subject, data, len(headers))
+        return msgspec.structs.replace(message, data=data, signatures=len(headers))
 
     def _signature(self, key: Key, covered: bytes, names: str, body_hash: str, at: int) -> bytes:
         head = (

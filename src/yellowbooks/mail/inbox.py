@@ -66,7 +66,7 @@ class Inbox:
 
     async def send(self, message: Message, commit: Commit) -> str:
         """Keep one mail; the same mail again replaces itself. Raises `OSError`, and what `commit` raises."""
-        check(message.data, message.signatures)
+        check(message)
         await commit()
         return await asyncio.to_thread(self._write, message)
 

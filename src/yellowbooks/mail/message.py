@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
 from yellowbooks.mail.identity import identify
 from yellowbooks.mail.quoted import Quoted, quoted
 
@@ -23,32 +25,32 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|=\?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
-# In braces what a sender and a template fix, in % what differs from mail to mail. The parts are quoted-printable:
-# 8-bit text is re-encoded on its way by servers without 8BITMIME, which breaks a signature.
+# In braces what a sender and a template fix, «%» where there is what differs from mail to mail. The parts are
+# quoted-printable: 8-bit text is re-encoded on its way by servers without 8BITMIME, which breaks a signature.
 _LAYOUT = "\r\n".join((
     "From: {sender}",
-    "To: %(to)b",
+    "To: %",
     "Subject: {subject}",
-    "Date: %(date)b",
-    "Message-ID: %(id)b",
+    "Date: %",
+    "Message-ID: %",
     "Auto-Submitted: auto-generated",
     "X-Auto-Response-Suppress: All",
     "Content-Language: {language}",
     "MIME-Version: 1.0",
     "Content-Type: multipart/alternative;",
-    ' boundary="%(boundary)b"',
+    ' boundary="%"',
     "",
-    "--%(boundary)b",
+    "--%",
     "Content-Type: text/plain; charset=utf-8",
     "Content-Transfer-Encoding: quoted-printable",
     "",
-    "%(text)b",
-    "--%(boundary)b",
+    "%",
+    "--%",
     "Content-Type: text/html; charset=utf-8",
     "Content-Transfer-Encoding: quoted-printable",
     "",
-    "%(html)b",
-    "--%(boundary)b--",
+    "%",
+    "--%--",
     "",
 ))  # fmt: skip
 
@@ -65,9 +67,11 @@ class Mailbox:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A mail ready for the wire; `sender` and `recipient` are those of the envelope, `signatures` at its head ours."""
+class Message(msgspec.Struct, frozen=True):
+    """A mail ready for the wire; `sender` and `recipient` are those of the envelope, `signatures` at its head ours.
+
+    `sound` says that its body was put together from `Quoted` parts and needs no further look.
+    """
 
     message_id: str
     sender: str
@@ -75,6 +79,7 @@ class Message:
     subject: str
     data: bytes
     signatures: int = 0
+    sound: bool = False
 
 
 def mailbox(text: str) -> Mailbox:
@@ -103,20 +108,21 @@ def compose(
     frame = _frame(sender, subject, language)
     digest = identify(key, recipient, secret)
     message_id = f"<{digest}@{sender.address.rpartition('@')[2]}>"
-    data = frame % {
-        b"to": recipient.encode(),
-        b"date": _date(date).encode(),
-        b"id": message_id.encode(),
-        b"boundary": b"=_" + digest.encode(),
-        b"text": text if isinstance(text, Quoted) else quoted(text),
-        b"html": html if isinstance(html, Quoted) else quoted(html),
-    }
-    return Message(message_id, sender.address, recipient, subject, data)
+    plain = text if isinstance(text, Quoted) else quoted(text)
+    rich = html if isinstance(html, Quoted) else quoted(html)
+    boundary = b"=_" + digest.encode()
+    gaps = (
+        recipient.encode(), _date(date).encode(), message_id.encode(),
+        boundary, boundary, plain, boundary, rich, boundary,
+    )  # fmt: skip
+    parts = [b""] * (len(frame) + len(gaps))
+    parts[::2], parts[1::2] = frame, gaps
+    return Message(message_id, sender.address, recipient, subject, b"".join(parts), sound=True)
 
 
 @lru_cache(maxsize=256)
-def _frame(sender: Mailbox, subject: str, language: str) -> bytes:
-    """What the mails of one sender, subject and language have in common. Raises `MessageRefused`."""
+def _frame(sender: Mailbox, subject: str, language: str) -> tuple[bytes, ...]:
+    """What the mails of one sender, subject and language have in common, cut at the gaps. Raises `MessageRefused`."""
     for value in (subject, sender.name, sender.address, language):
         if _FORBIDDEN.search(value):
             raise MessageRefused("a header holds a control character or an encoded word; correct the template")
@@ -125,21 +131,29 @@ def _frame(sender: Mailbox, subject: str, language: str) -> bytes:
         "subject": _words(subject, len("Subject: ")),
         "language": language,
     }
-    return _LAYOUT.format_map({name: value.replace("%", "%%") for name, value in fixed.items()}).encode("ascii")
+    return tuple(piece.format_map(fixed).encode("ascii") for piece in _LAYOUT.split("%"))
 
 
-def check(data: bytes, signatures: int = 0) -> None:
+def check(message: Message) -> None:
     """The last gate, which every mailer calls before the wire. Raises `MessageRefused`.
 
     Our headers and no others, once each, after as many DKIM-Signature headers of ours as `signatures` says; CRLF alone;
-    no line over 998 octets.
+    no line over 998 octets. The body of a `sound` mail is known to be so.
     """
-    head = data[: data.find(b"\r\n\r\n")].split(b"\r\n")
-    names = tuple(line.partition(b":")[0].decode("latin-1") for line in head if line[:1] not in (b" ", b"\t"))
-    if names != (SIGNATURE,) * signatures + HEADERS:
+    data = message.data
+    head = data[: data.find(b"\r\n\r\n") + 4]
+    if not _headers(message.signatures).fullmatch(head):
         raise MessageRefused("the mail's headers are not the expected ones; nothing was sent")
-    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r") or _has_long_line(data):
+    lines = head if message.sound else data
+    if not lines.count(b"\r\n") == lines.count(b"\n") == lines.count(b"\r") or _has_long_line(lines):
         raise MessageRefused("the mail has a bare line break or a line that is too long; nothing was sent")
+
+
+@lru_cache(maxsize=8)
+def _headers(signatures: int) -> re.Pattern[bytes]:
+    """Each header with its folded lines (RFC 5322, section 2.2.3), and the empty line."""
+    names = (SIGNATURE,) * signatures + HEADERS
+    return re.compile("".join(rf"{name}:[^\n]*\n(?:[ \t][^\n]*\n)*" for name in names).encode() + rb"\r\n")
 
 
 def _has_long_line(data: bytes) -> bool:
@@ -183,5 +197,5 @@ def _word(octets: bytes) -> str:
 def _date(moment: datetime) -> str:
     """RFC 5322, section 3.3, whatever the locale of the process."""
     iso = moment.isoformat(timespec="seconds")  # 2025-12-18T23:00:05+00:00
-    day = f"{DAYS[moment.weekday()]}, {moment.day:02} {MONTHS[moment.month - 1]} {moment.year:04}"
+    day = f"{DAYS[moment.weekday()]}, {iso[8:10]} {MONTHS[moment.month - 1]} {iso[:4]}"
     return f"{day} {iso[11:19]} {iso[19:22]}{iso[23:25]}"

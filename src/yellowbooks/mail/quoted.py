@@ -8,14 +8,19 @@ import html
 import re
 from binascii import a2b_qp, b2a_qp
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 _SOFT = b"=\r\n"
 LINE_OCTETS = 76  # RFC 2045, section 6.7, rule 5
 _BARE = re.compile(rb"(?<!\r)\n")
+_DOTS = re.compile(rb"^\.+", re.MULTILINE)
 
 
 class Quoted(bytes):
-    """A text as it stands in a mail: ASCII, CRLF, no line over 76 octets."""
+    """A text as it stands in a mail: ASCII, CRLF alone, no line over 76 octets or that begins with a dot.
+
+    So neither the last gate nor SMTP, which doubles such dots (RFC 5321, section 4.5.2), need look through it again.
+    """
 
     __slots__ = ()
 
@@ -36,7 +41,7 @@ class Skeleton:
     """
 
     def __init__(self, pieces: Sequence[str], names: Sequence[str], *, is_html: bool) -> None:
-        self._escape = html.escape if is_html else str
+        self._is_html = is_html
         self._parts: list[bytes] = []
         self._gaps: list[tuple[int, str]] = []
         behind_gap, line_begins = False, True
@@ -55,11 +60,15 @@ class Skeleton:
 
     def fill(self, values: Mapping[str, str]) -> Quoted:
         """The whole text. Raises `KeyError` for a value that is missing."""
-        encoded = {name: _room(_encode(self._escape(value))) for name, value in values.items()}
         parts = self._parts.copy()
         for place, name in self._gaps:
-            parts[place] = encoded[name]
+            parts[place] = _value(values[name], self._is_html)
         return Quoted(b"".join(parts))
+
+
+@lru_cache(maxsize=4096)  # providers, browsers and minutes are the same in many mails
+def _value(text: str, is_html: bool) -> bytes:
+    return _room(_encode(html.escape(text) if is_html else text))
 
 
 def _crlf(text: str) -> str:
@@ -76,4 +85,9 @@ def _room(encoded: bytes) -> bytes:
 
 def _encode(text: str) -> bytes:
     octets = b2a_qp(text.encode())
-    return _BARE.sub(b"\r\n", octets) if b"\n" in octets else octets
+    if b"\n" in octets:
+        octets = _BARE.sub(b"\r\n", octets)
+    if octets[:1] == b"." or b"\n." in octets:
+        # A line of its own for each, as three octets for one may be more than the line has room for.
+        octets = _DOTS.sub(lambda dots: (b"=2E" + _SOFT) * len(dots[0]), octets)
+    return octets

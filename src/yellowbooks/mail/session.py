@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -87,7 +88,7 @@ class Session(asyncio.Protocol):
         self._asked: deque[_Asked] = deque()  # whose replies are not all there, the oldest first
         self._ahead: tuple[Message, _Asked] | None = None  # a mail whose envelope went before it had the session
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
+        self._deadline = math.inf
         self._broken = ""
 
     @classmethod
@@ -184,7 +185,7 @@ class Session(asyncio.Protocol):
 
     async def _text(self, message: Message) -> Reply:
         data = message.data
-        if b"\r\n." in data or data.startswith(b"."):
+        if not message.sound and (b"\r\n." in data or data.startswith(b".")):
             data = (b"\r\n" + data).replace(b"\r\n.", b"\r\n..")[2:]
         data += b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"
         following = self.on_text(self) if self.pipelining else None
@@ -229,12 +230,12 @@ class Session(asyncio.Protocol):
                 raise Lost(self._broken or "the server closed", asked.phase, "lost")
             asked.waiter = self._loop.create_future()
             self._deadline = self._loop.time() + self._times[asked.phase]
-            self._timer = self._loop.call_at(self._deadline, self._late, asked)
+            self._watch()
             try:
                 await asked.waiter
             finally:
                 asked.waiter = None
-                self._timer.cancel()
+                self._deadline = math.inf
         return asked.replies
 
     def _swallow(self, command: bytes, phases: tuple[Phase, ...]) -> None:
@@ -242,11 +243,22 @@ class Session(asyncio.Protocol):
         if self.usable:
             self._write(command, phases).unwanted = True
 
-    def _late(self, asked: _Asked) -> None:
+    def _watch(self) -> None:
+        """One timer serves all waits, as most end long before it: it looks when the first of them would be late."""
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        if self._deadline == math.inf:  # nothing is waited for now
+            return
         if self._deadline > self._loop.time() + 0.001:  # a reply came in between, and the next one has its own time
-            self._timer = self._loop.call_at(self._deadline, self._late, asked)
+            self._watch()
         else:
-            self._fail(f"no answer in {self._times[asked.phase]:g} s", "timeout")
+            phase = next(asked.phase for asked in self._asked if asked.waiter)
+            self._fail(f"no answer in {self._times[phase]:g} s", "timeout")
 
     def data_received(self, data: bytes) -> None:
         """Cut replies out of what came."""
@@ -319,6 +331,8 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport's end."""
+        if self._timer:
+            self._timer.cancel()
         if not self.closing:
             self._fail(f"the connection was lost{f' ({type(exc).__name__})' if exc else ''}", "lost")
         self._tell_waiters("the server closed", "lost")

@@ -47,7 +47,7 @@ class SmtpMailer:
 
         Raises `Refused`, `Unreachable`, `Unusable`, `DeliveryUncertain`, `MessageRefused`, and what `commit` raises.
         """
-        check(message.data, message.signatures)
+        check(message)
         unsent: list[_Unsent] = []
         for route in self._routes:
             if not route.breaker.admits():

@@ -3,11 +3,12 @@
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from yellowbooks.mail import Quoted
 from yellowbooks.signin.browser import name_browser
@@ -29,14 +30,17 @@ _INITIAL = re.compile(
     r"(?=[А-ЯЁӨҮа-яёөү])",
     re.IGNORECASE,
 )
+# What most names and addresses look like; for these the long way would give back what it was given.
+_NAME = re.compile(r"(?!(?i:.*www))[A-Za-zА-ЯЁӨҮа-яёөү]{1,30}(?:[ -][A-Za-zА-ЯЁӨҮа-яёөү]{1,30})?")
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2064\u3164\ufeff\uffa0]"
     r"|[\U000e0000-\U000e0fff]"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(msgspec.Struct, frozen=True):
     """A letter, ready to be composed."""
 
     language: str
@@ -52,6 +56,7 @@ class Letters:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        self._minute = lru_cache(maxsize=1024)(self._show_minute)  # many mails are about the same
         self._words: dict[str, Words] = {}
         self._forms: dict[tuple[str, str, bool], Form] = {}
         for language in languages(folder):
@@ -72,17 +77,21 @@ class Letters:
         language = asked if asked in self._words else DEFAULT_LANGUAGE
         words = self._words[language]
         provider = sign_in.provider.lower()
+        minute = int((sign_in.timestamp or created).timestamp()) // 60
         values = {
             "email": mask(shown_address(sign_in.email)),
             "provider": show_provider(sign_in.provider) or words.unknown,
             "ip": show_ip(sign_in.ip_address) or words.unknown,
             "browser": name_browser(sign_in.user_agent) or words.unknown,
-            "time": show_time(sign_in.timestamp or created, sign_in.time_zone or DEFAULT_ZONE, words),
+            "time": self._minute(minute, sign_in.time_zone or DEFAULT_ZONE, language),
         }
         if name := show_name(sign_in.name):
             values["name"] = name
         form = self._forms[language, provider if provider in PROVIDERS else "", bool(name)]
         return Letter(language, words.subject, form.text.fill(values), form.html.fill(values))
+
+    def _show_minute(self, minute: int, zone: str, language: str) -> str:
+        return show_time(datetime.fromtimestamp(minute * 60, UTC), zone, self._words[language])
 
 
 def mask(address: str) -> str:
@@ -95,11 +104,14 @@ def mask(address: str) -> str:
 
 def show_name(name: str | None) -> str:
     """The name as it may stand in a greeting, or "" where there is none or a reader's program may make a link of it."""
+    if name and _NAME.fullmatch(name):
+        return name
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", name or ""))
     text = _cap(" ".join(text.split()), NAME_LENGTH)
     return "" if _is_live(_INITIAL.sub("", text)) else text
 
 
+@lru_cache(maxsize=256)
 def show_provider(provider: str) -> str:
     """The provider as the application calls it, or "" where a reader's program may make a link of it."""
     text = " ".join(_DOT.sub(" ", _INVISIBLE.sub("", provider)).split())
@@ -119,8 +131,8 @@ def _cap(text: str, length: int) -> str:
 
 def show_ip(address: str | None) -> str:
     """The address in its canonical form (RFC 5952); one of IPv4 in IPv6 as IPv4."""
-    if not address:
-        return ""
+    if not address or _IPV4.fullmatch(address):
+        return address or ""
     parsed = ipaddress.ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed)
