@@ -10,6 +10,8 @@ from yellowbooks.jobs.outcome import Outcome
 
 PAUSES = (0.1, 2.0)  # seconds: the first and the longest wait while the queue is away
 
+GAP_SECONDS = 0.003
+
 Done = tuple[Lease, Outcome, float]
 """A lease, how its attempt ended, and how many seconds it took."""
 
@@ -21,9 +23,11 @@ class Settler:
         self,
         settle: Callable[[list[tuple[Lease, Outcome]]], Awaitable[list[str]]],
         said: Callable[[list[Done], list[str]], None],
+        running: Callable[[], int] = lambda: 0,
     ) -> None:
         self._settle = settle
         self._said = said
+        self._running = running
         self._waiting: list[Done] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -41,6 +45,9 @@ class Settler:
     async def _drain(self) -> None:
         try:
             while self._waiting:
+                # Where more will end at once anyway they may share the call, and the claim that follows it.
+                if 2 * len(self._waiting) < self._running():
+                    await asyncio.sleep(GAP_SECONDS)
                 some, self._waiting = self._waiting[:MOST_ITEMS], self._waiting[MOST_ITEMS:]
                 self._said(some, await self._say(some))
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class Pool:
 
     def give(self, session: Session) -> None:
         """A mail is done with its session."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         place = self._promised.pop(session, None)
         if place and not place.session.done() and session.usable:
             session.used = now
@@ -106,7 +107,7 @@ class Pool:
 
     def _worn(self, session: Session, more: int) -> bool:
         """Whether a session was used enough, or will have been after so many more mails."""
-        aged = asyncio.get_running_loop().time() - session.opened > self._bounds.age
+        aged = time.monotonic() - session.opened > self._bounds.age
         return aged or session.mails + more >= self._bounds.mails or self._count > self._limit()
 
     def _promise(self, session: Session) -> Message | None:
@@ -130,7 +131,7 @@ class Pool:
             await asyncio.wait([session.gone for session in ending], timeout=CLOSING_SECONDS)
 
     def _kept(self) -> Session | None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         while self._idle:
             session = self._idle.pop()
             if session.usable and now - session.used < self._bounds.idle and now - session.opened < self._bounds.age:
@@ -139,7 +140,7 @@ class Pool:
         return None
 
     def _limit(self) -> int:
-        if self._most < self._bounds.sessions and asyncio.get_running_loop().time() > self._calm_until:
+        if self._most < self._bounds.sessions and time.monotonic() > self._calm_until:
             self._most = self._bounds.sessions
         return self._most
 
@@ -154,7 +155,7 @@ class Pool:
             self._gone()
             if failure.busy and self._count:
                 self._most = self._count
-                self._calm_until = asyncio.get_running_loop().time() + CALM_SECONDS
+                self._calm_until = time.monotonic() + CALM_SECONDS
                 return None
             raise
         except OSError as error:  # of the file of authorities
@@ -208,7 +209,7 @@ class Pool:
     def _swept(self) -> None:
         """Sessions that nobody used for long are ended."""
         self._sweep = None
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         old = [session for session in self._idle if now - session.used >= self._bounds.idle * 0.9]
         self._idle = [session for session in self._idle if session not in old]
         for session in old:

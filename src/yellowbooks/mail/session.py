@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -73,7 +74,7 @@ class Session(asyncio.Protocol):
         self.host = host
         self.pipelining = pipelining
         self.mails = 0
-        self.opened = self.used = asyncio.get_running_loop().time()
+        self.opened = self.used = time.monotonic()
         self.closing = False
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_end: Callable[[Session], None] = lambda _session: None
@@ -200,7 +201,7 @@ class Session(asyncio.Protocol):
         if found[0] // 100 not in (2, 4, 5):
             raise InDoubt(f"the server answered the mail with {found[0]}, which means nothing there", "protocol")
         self.mails += 1
-        self.used = self._loop.time()
+        self.used = time.monotonic()
         return _read(found, "dot")
 
     def _refusal(self, found: tuple[int, bytes], phase: Phase) -> Reply:
