@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trustme
 from aiosmtpd.controller import Controller
@@ -99,6 +100,10 @@ async def test_dots_arrive_unharmed(server: Server, start) -> None:
     message = letter(text=".\n..\n.QUIT\n")
     await sender.send(message, Commit())
     assert server.mails[0].original_content == message.data
+    bare = msgspec.structs.replace(message, data=message.data.replace(b"=2E=\r\n", b"."), sound=False)
+    assert bare.data.count(b"\r\n.") == 2
+    await sender.send(bare, Commit())
+    assert server.mails[1].original_content == bare.data
     await sender.aclose()
 
 

@@ -46,18 +46,21 @@ async def test_lost_at_the_dot_one_is_in_doubt_and_the_next_one_is_not() -> None
 async def test_who_goes_away_after_his_envelope_leaves_no_empty_mail() -> None:
     async with Scripted() as server:
         sender = mailer(server.url, bounds=ONE)
-        gate = asyncio.Event()
+        there, gate, pool = asyncio.Event(), asyncio.Event(), sender._routes[0].pool
 
         async def slow_commit() -> None:
+            there.set()
             await gate.wait()
 
         first = asyncio.create_task(sender.send(letter("one"), slow_commit))
-        await asyncio.sleep(0.05)
+        await there.wait()
         second = asyncio.create_task(sender.send(letter("two"), Commit()))
-        await asyncio.sleep(0.01)
-        server.delay = 0.05
+        while not pool._line:
+            await asyncio.sleep(0)
+        server.delay = 0.3
         gate.set()
-        await asyncio.sleep(0.02)  # the first text and the second envelope are on their way
+        while not pool._promised:  # the first text and the second envelope are on their way
+            await asyncio.sleep(0)
         second.cancel()
         await first
         await sender.send(letter("three"), Commit())

@@ -10,14 +10,17 @@ from yellowbooks.jobs.outcome import Outcome
 
 PAUSES = (0.1, 2.0)  # seconds: the first and the longest wait while the queue is away
 
-GAP_SECONDS = 0.003
+GAP_SECONDS = 0.003  # what an outcome waits for others at most, where many jobs run
 
 Done = tuple[Lease, Outcome, float]
 """A lease, how its attempt ended, and how many seconds it took."""
 
 
 class Settler:
-    """Says outcomes to the queue, all that come together in one call; `said` hears the answer to each."""
+    """Says outcomes to the queue, all that come together in one call; `said` hears the answer to each.
+
+    `running` counts the jobs whose outcomes are not said yet.
+    """
 
     def __init__(
         self,

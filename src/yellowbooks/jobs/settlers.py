@@ -16,8 +16,9 @@ class Settlers(Settler):
         self,
         settle: Callable[[list[tuple[Lease, Outcome]]], Awaitable[list[str]]],
         said: Callable[[list[Done], list[str]], None],
+        running: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._make = partial(Settler, settle, said)
+        self._make = partial(Settler, settle, said, running)
         self._each: dict[Holder, Settler] = {}
 
     def add(self, lease: Lease, outcome: Outcome, seconds: float) -> None:

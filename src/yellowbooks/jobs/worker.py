@@ -59,7 +59,9 @@ class Worker:
         )  # fmt: skip
         self._runners = {kind.name: Runner(kind) for kind in kinds}
         make = Settlers if isinstance(self._queue, Partitions) else Settler
-        self._settler = make(lambda some: self._queue.settle_many(some, self._kinds), self._said, lambda: len(self._running))
+        self._settler = make(
+            lambda some: self._queue.settle_many(some, self._kinds), self._said, lambda: len(self._running)
+        )
         self._concurrency = concurrency
         self._grace = grace
         self._tell = tell

@@ -51,6 +51,7 @@ class Pool:
         self._bounds = bounds
         self._shut = shut
         self._context: ssl.SSLContext | None = None  # one takes milliseconds to make
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of the sessions; to ask for it is a system call
         self._idle: list[Session] = []
         self._count = 0  # sessions that are open or being opened
         self._line: deque[_Place] = deque()
@@ -103,7 +104,7 @@ class Pool:
         if not self._hand(session):
             self._idle.append(session)
             if self._sweep is None:
-                self._sweep = asyncio.get_running_loop().call_later(self._bounds.idle, self._swept)
+                self._sweep = self._loop_of().call_later(self._bounds.idle, self._swept)
 
     def _worn(self, session: Session, more: int) -> bool:
         """Whether a session was used enough, or will have been after so many more mails."""
@@ -169,7 +170,7 @@ class Pool:
 
     async def _stand_in_line(self, message: Message | None) -> Session | None:
         """The session that somebody gives back, or None where another may be opened."""
-        place = _Place(asyncio.get_running_loop().create_future(), message)
+        place = _Place(self._loop_of().create_future(), message)
         self._line.append(place)
         try:
             return await place.session
@@ -181,6 +182,10 @@ class Pool:
                 else:
                     self._hand(None)
             raise
+
+    def _loop_of(self) -> asyncio.AbstractEventLoop:
+        self._loop = self._loop or asyncio.get_running_loop()
+        return self._loop
 
     def _hand(self, session: Session | None) -> bool:
         while self._line:
@@ -215,7 +220,7 @@ class Pool:
         for session in old:
             self._retire(session)
         if self._idle:
-            self._sweep = asyncio.get_running_loop().call_later(self._bounds.idle, self._swept)
+            self._sweep = self._loop_of().call_later(self._bounds.idle, self._swept)
 
 
 def _nothing(_session: Session) -> None:
