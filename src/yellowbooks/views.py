@@ -29,14 +29,14 @@ def job_view(job: Job) -> dict[str, Any]:
         "processedAt": time(job.ended),
         "nextAttemptAt": time(job.due) if waiting else None,
         "error": job.error,
-        "history": [_event_view(event) for event in job.history],
+        "history": [event_view(event) for event in job.history],
     }
 
 
 def dead_view(job: Job) -> dict[str, Any]:
     """A dead job as an operator sees it: what sort of failure it was, and where in the code each attempt failed."""
     failed = job.failed
-    history = [_event_view(event) | _place_view(event) for event in job.history]
+    history = [event_view(event) | _place_view(event) for event in job.history]
     return job_view(job) | {
         "cause": failed.cause if failed else None,
         "release": failed.release if failed else None,
@@ -49,7 +49,8 @@ def _place_view(event: Event) -> dict[str, str]:
     return {key: value for key, value in view.items() if value}
 
 
-def _event_view(event: Event) -> dict[str, Any]:
+def event_view(event: Event) -> dict[str, Any]:
+    """One line of a job's history."""
     view = {
         "at": time(event.at),
         "event": event.name,

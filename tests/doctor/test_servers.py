@@ -15,11 +15,12 @@ from click.testing import CliRunner
 
 from tests.conftest import ValkeyServer
 from tests.doctor.fake_dns import dns_server
+from tests.faults.servers import SERVICE, Node, free_ports, wait_for
 from tests.mail.test_smtp import Server
 from tests.test_up import free_port
 from yellowbooks.cli import main
 from yellowbooks.doctor import Line, examine_database, examine_python, examine_smtp, examine_valkey
-from yellowbooks.doctor.servers import _durability, _version
+from yellowbooks.doctor.servers import _fitness, _version
 from yellowbooks.joblog import JobLog
 from yellowbooks.mail import SmtpServer, make_key
 from yellowbooks.settings import NAMES
@@ -30,21 +31,44 @@ def levels(lines: Iterator[Line] | list[Line]) -> list[tuple[str, str]]:
 
 
 def test_a_valkey_as_up_starts_it_is_well(valkey: ValkeyServer) -> None:
-    assert levels(examine_valkey(valkey.url)) == [("Valkey", "ok"), ("eviction", "ok"), ("durability", "ok")]
+    assert levels(examine_valkey(valkey.url)) == [("Valkey", "ok"), ("fitness", "ok")]
 
 
 def test_a_valkey_that_evicts_or_forgets(own_valkey: ValkeyServer) -> None:
     client = own_valkey.client()
     client.config_set("maxmemory-policy", "allkeys-lru")
     client.config_set("appendfsync", "no")
-    assert levels(examine_valkey(own_valkey.url)) == [("Valkey", "ok"), ("eviction", "FAIL"), ("durability", "warn")]
+    assert levels(examine_valkey(own_valkey.url)) == [("Valkey", "ok"), ("fitness", "FAIL")]
+    client.config_set("maxmemory-policy", "noeviction")
+    assert levels(examine_valkey(own_valkey.url)) == [("Valkey", "ok"), ("fitness", "warn")]
     client.config_set("appendonly", "no")
-    assert levels(examine_valkey(own_valkey.url))[2] == ("durability", "warn")
+    [_, line] = examine_valkey(own_valkey.url)
+    assert (line.level, line.next) == ("warn", "set appendonly yes and appendfsync always")
     client.close()
     own_valkey.kill()
     [line] = examine_valkey(own_valkey.url)
     assert (line.level, "start it" in line.next) == ("FAIL", True)
     assert [line.level for line in examine_valkey("http://x")] == ["FAIL"]
+
+
+def test_a_valkey_behind_a_sentinel_and_the_node_of_a_cluster(short_folder: Path) -> None:
+    ports = free_ports(4)
+    primary = Node(short_folder, ports[0])
+    sentinel = Node(short_folder, ports[1], sentinel=f"sentinel monitor {SERVICE} 127.0.0.1 {ports[0]} 1\n")
+    node = Node(short_folder, ports[2], "--cluster-enabled", "yes", "--cluster-port", str(ports[3]))
+    try:
+        for one in (primary, sentinel, node):
+            one.start()
+        node.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        url = f"valkey+sentinel://{sentinel.address}/{SERVICE}"
+        assert levels(examine_valkey(url)) == [("Valkey", "ok"), ("fitness", "ok")]
+        primary.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        assert levels(examine_valkey(url)) == [("Valkey", "ok"), ("fitness", "FAIL")]
+        url = f"valkey+cluster://{node.address}"
+        wait_for(lambda: levels(examine_valkey(url)) == [("Valkey", "ok"), ("fitness", "ok")], "the cluster is not ok")
+    finally:
+        for one in (primary, sentinel, node):
+            one.kill()
 
 
 @pytest.mark.parametrize(
@@ -68,12 +92,12 @@ def test_floors(info: dict[str, str], level: str) -> None:
     ("info", "fsync", "level"),
     [
         ({"aof_enabled": 1}, "always", "ok"), ({"aof_enabled": 1}, "everysec", "ok"), ({"aof_enabled": 1}, "no", "warn"),
-        ({"aof_enabled": 1}, "unknown", "warn"), ({"aof_enabled": 0}, "always", "warn"),
+        ({"aof_enabled": 1}, "unknown", "ok"), ({"aof_enabled": 0}, "always", "warn"),
         ({"aof_enabled": 1, "aof_last_write_status": "err"}, "always", "FAIL"),
     ],
 )  # fmt: skip
 def test_durability(info: dict[str, Any], fsync: str, level: str) -> None:
-    assert _durability(info, fsync).level == level
+    assert [line.level for line in _fitness(info | {"valkey_version": "9.1.2"}, fsync)] == [level]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +212,7 @@ def test_d1_to_d9_the_command_over_a_whole_set_up(settings: None, tmp_path: Path
     assert plain.exit_code == 0, plain.output
     lines = plain.output.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("ok")] == [
-        *(["Python"] if examine_python().level == "ok" else []), "Valkey", "eviction", "durability", "database",
+        *(["Python"] if examine_python().level == "ok" else []), "Valkey", "fitness", "database",
         "SMTP", "SMTP", "MX", "SPF", "DKIM", "DMARC", "PTR",
     ]  # fmt: skip
     assert asked.exit_code == 1

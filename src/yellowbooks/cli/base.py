@@ -8,10 +8,27 @@ import click
 from yellowbooks import __version__
 from yellowbooks.settings import Loaded, SettingsError, load
 
+NOT_DONE = 1
 WRONG_SETTING = 2
+NO_SUCH_JOB = 3
+REFUSED = 4
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: a mail server that runs a command keeps the mail and tries again
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+EXIT_STATUS = {
+    "0": "done, and all is well",
+    str(NOT_DONE): "not done, or what was looked at is not well; the lines above say what to do",
+    str(WRONG_SETTING): "a wrong setting, option or argument; nothing was touched",
+    str(NO_SUCH_JOB): "no job has this id",
+    str(REFUSED): "the job stands where this cannot be done to it",
+    str(TRY_AGAIN): "the queue or the job log is away: try again",
+}
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExit status:\n" + "\n".join(f"  {status:<4} {why}" for status, why in EXIT_STATUS.items()),
+)
 @click.version_option(__version__, prog_name="yellowbooks")
 def main() -> None:
     """Background jobs that tell people what happened to their account."""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
-from yellowbooks.cli.base import clear_errors, load_settings
+from yellowbooks.cli.base import TRY_AGAIN, clear_errors, load_settings
 from yellowbooks.cli.mail import mail
 
 if TYPE_CHECKING:
     from yellowbooks.mail import Standing, SuppressionList
 
-TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: a mail server that runs the command keeps the mail and tries again
 R = TypeVar("R")
 
 

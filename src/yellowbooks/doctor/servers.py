@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import aiosmtplib
-from valkey import Valkey
-from valkey.exceptions import ResponseError, ValkeyError
 
 from yellowbooks.doctor.line import Line
 from yellowbooks.joblog import JobLog, LogUnavailable
+from yellowbooks.jobs import Queue, QueueUnavailable, Unfit, judge, measure
 from yellowbooks.mail import SmtpServer
 
 SECONDS = 10.0
 CERTIFICATE_DAYS = 14
-EVICTS = "jobs would be thrown away when its memory is full"
+FSYNC = {"always": "before each answer", "everysec": "once a second"}
+FSYNC_UNKNOWN = "how often cannot be read: see that appendfsync is always or everysec"
 
 # The first release of each series without the known holes; a later series has none of them.
 VALKEY_FLOORS: dict[tuple[int, ...], tuple[int, ...]] = {
@@ -42,34 +42,48 @@ def examine_python(version: tuple[int, int, int] = sys.version_info[:3]) -> Line
 
 
 def examine_valkey(url: str) -> Iterator[Line]:
-    """Reachable, new enough, evicts nothing, and writes to disk."""
+    """Reachable, new enough, evicts nothing, and writes to disk; of several servers, the one that has our keys."""
     try:
-        client: Any = Valkey.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS)
+        queue = Queue(url)
     except ValueError as error:
         yield Line("FAIL", "Valkey", f"YB_VALKEY_URL cannot be used: {error}", "correct it")
         return
     try:
-        info = client.info()
-        fsync = _configured(client, "appendfsync")
-    except (ValkeyError, OSError) as error:
-        yield Line("FAIL", "Valkey", f"cannot be reached ({error})", "start it, or correct YB_VALKEY_URL")
+        info, fsync = asyncio.run(_measured(queue))
+    except QueueUnavailable as error:
+        yield Line(
+            "FAIL", "Valkey", f"cannot be reached ({error.__cause__ or error})", "start it, or correct YB_VALKEY_URL"
+        )
         return
-    finally:
-        client.close()
     yield _version(info)
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    if policy == "noeviction":
-        yield Line("ok", "eviction", "noeviction")
-    else:
-        yield Line("FAIL", "eviction", f"the policy is {policy}: {EVICTS}", "CONFIG SET maxmemory-policy noeviction")
-    yield _durability(info, fsync)
+    yield from _fitness(info, fsync)
 
 
-def _configured(client: Any, name: str) -> str:
+async def _measured(queue: Queue) -> tuple[Mapping[str, Any], str]:
     try:
-        return str(client.config_get(name).get(name, "unknown"))
-    except ResponseError:  # a managed server keeps CONFIG to itself
-        return "unknown"
+        return await measure(queue.link)
+    finally:
+        await queue.close()
+
+
+def _fitness(info: Mapping[str, Any], fsync: str) -> Iterator[Line]:
+    """What the engine itself says of the server when a role starts."""
+    try:
+        weak = judge(info, fsync)
+    except Unfit as error:
+        yield Line("FAIL", "fitness", *_found_and_next(str(error)))
+        return
+    for warning in weak:
+        yield Line("warn", "fitness", *_found_and_next(warning))
+    if str(info.get("aof_last_write_status", "ok")) != "ok":
+        yield Line("FAIL", "fitness", "the last write to its file failed", "make room on its disk; see its log")
+    elif not weak:
+        yield Line("ok", "fitness", f"evicts nothing, writes to disk ({FSYNC.get(fsync, FSYNC_UNKNOWN)})")
+
+
+def _found_and_next(said: str) -> tuple[str, str]:
+    found, _, following = said.partition("; ")
+    return found, following
 
 
 def _version(info: Mapping[str, Any]) -> Line:
@@ -88,22 +102,6 @@ def _version(info: Mapping[str, Any]) -> Line:
     if version < floor:
         return Line("FAIL", "Valkey", f"{shown} has known holes", f"take {'.'.join(map(str, floor))} or newer")
     return Line("ok", "Valkey", shown)
-
-
-def _durability(info: Mapping[str, Any], fsync: str) -> Line:
-    if not info.get("aof_enabled"):
-        return Line("warn", "durability", "appendonly is off: a crash loses accepted jobs", "CONFIG SET appendonly yes")
-    if str(info.get("aof_last_write_status", "ok")) != "ok":
-        return Line("FAIL", "durability", "the last write to its file failed", "make room on its disk; see its log")
-    if fsync == "always":
-        return Line("ok", "durability", "appendonly, every write is on disk before its answer")
-    if fsync == "everysec":
-        return Line("ok", "durability", "appendonly, once a second: a power cut loses a second of accepted jobs")
-    if fsync == "no":
-        return Line("warn", "durability", "appendfsync is no: a power cut loses what the machine had not written",
-                    "CONFIG SET appendfsync always, or everysec")  # fmt: skip
-    return Line("warn", "durability", "appendonly is on; how often it reaches the disk cannot be read",
-                "see that appendfsync is always or everysec")  # fmt: skip
 
 
 def examine_database(url: str) -> Line:

@@ -4,13 +4,14 @@ from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.dead_letters import Wanted, causes, find
 from yellowbooks.jobs.events import Event
-from yellowbooks.jobs.fitness import Unfit
+from yellowbooks.jobs.fitness import Unfit, judge, measure
 from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, fingerprint, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable
-from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain
+from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain, Unknown, Unreadable
 from yellowbooks.jobs.partitions import Partitions
+from yellowbooks.jobs.payloads import payload_of
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule
 from yellowbooks.jobs.survey import Survey
@@ -44,6 +45,8 @@ __all__ = [
     "ThreadLease",
     "Uncertain",
     "Unfit",
+    "Unknown",
+    "Unreadable",
     "Wanted",
     "Worker",
     "WrongPartitions",
@@ -52,5 +55,8 @@ __all__ = [
     "failure",
     "find",
     "fingerprint",
+    "judge",
+    "measure",
+    "payload_of",
     "unhandled",
 ]

@@ -34,11 +34,16 @@ def judge(info: Mapping[str, Any], fsync: str = "always") -> list[str]:
     return []
 
 
+async def measure(link: Link) -> tuple[Mapping[str, Any], str]:
+    """A server's INFO and its `appendfsync` («unknown» where it does not say). Raises `QueueUnavailable`."""
+    info: Mapping[str, Any] = await link.reach(link.client.info)
+    try:
+        fsync = str((await link.client.config_get("appendfsync")).get("appendfsync", "unknown"))
+    except (ValkeyError, OSError):
+        fsync = "unknown"  # a hosted server may not say
+    return info, fsync
+
+
 async def inspect(link: Link) -> list[str]:
     """What an operator should know of the server. Raises `Unfit`, and `QueueUnavailable` where it is away."""
-    info = await link.reach(link.client.info)
-    try:
-        fsync = str((await link.client.config_get("appendfsync")).get("appendfsync", "always"))
-    except (ValkeyError, OSError):
-        fsync = "always"  # a hosted server may not say
-    return judge(info, fsync)
+    return judge(*await measure(link))
