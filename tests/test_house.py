@@ -14,14 +14,14 @@ from yellowbooks.jobs.verbs import VERBS
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
-FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "operators", "doctor", "wiring"}
+FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "operators", "webhooks", "doctor", "wiring"}
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "operators": {"api", "jobs", "views"},
-    "wiring": {"signin", "joblog", "api", "operators", "jobs", "mail", "settings", "observe", "health"},
+    "wiring": {"signin", "joblog", "webhooks", "api", "operators", "jobs", "mail", "settings", "observe", "health"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
     "cli": {"wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},

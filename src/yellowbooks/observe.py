@@ -11,7 +11,7 @@ import msgspec
 WARNINGS = frozenset(
     {
         "dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_skipped", "failed",
-        "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy",
+        "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy", "missed",
     }
 )  # fmt: skip
 

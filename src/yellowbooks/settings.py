@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 def setting(text: str, parse: Callable[[str], Any], about: str, example: str = "", *, secret: bool = False) -> Any:
     """A field of `Settings` from its default as text ("" means not set), with what the documents say of it."""
-    unset: Any = () if parse in (_keys, _modules, _servers, _signing_keys) else None
+    unset: Any = () if parse in (_keys, _modules, _servers, _signing_keys, _source_secrets) else None
     about_it = {"text": text, "parse": parse, "about": about, "example": example or text, "secret": secret}
     return field(default=parse(text) if text else unset, metadata=about_it)
 
@@ -98,6 +98,14 @@ def _signing_keys(text: str) -> tuple[tuple[str, Path], ...]:
     if not all(selector and path for selector, _, path in pairs):
         raise ValueError("is not «selector:path of a key», comma-separated where there are several")
     return tuple((selector.strip(), _folder(path.strip())) for selector, _, path in pairs)
+
+
+def _source_secrets(text: str) -> tuple[tuple[str, str], ...]:
+    # A secret of Supabase has a comma in it («v1,whsec_…»): a new pair begins only at a comma that a name follows.
+    pairs = [part.strip().partition(":") for part in re.split(r",(?=\s*[a-z][a-z0-9-]*:)", text) if part.strip()]
+    if not all(re.fullmatch(r"[a-z][a-z0-9-]*", name) and secret for name, _, secret in pairs):
+        raise ValueError("is not «source:secret», comma-separated where there are several")
+    return tuple((name, secret) for name, _, secret in pairs)
 
 
 def _word(*words: str) -> Callable[[str], str]:
@@ -196,6 +204,13 @@ class Settings:
     )
     admin_keys: tuple[str, ...] = setting(
         "", _keys, "keys that may also see and move dead jobs and read the inbox", "a-key-of-16-or-more", secret=True
+    )
+    webhook_secrets: tuple[tuple[str, str], ...] = setting(
+        "",
+        _source_secrets,
+        "who may send webhooks, and the secret of each; two of one source while it changes: integrations/webhooks.md",
+        "clerk:whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        secret=True,
     )
     retention: float = setting("24h", _duration, "how long an ended job stays in the queue; the job log keeps it")
     kinds: tuple[str, ...] = setting(

@@ -43,7 +43,7 @@ def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[d
     details = {
         404: "there is nothing at this path; /schema lists the paths",
         405: "this path does not take that method; /schema lists the methods",
-        413: "the body is over 64 KiB (a delivery report: 1 MiB); send less",
+        413: "the body is over 64 KiB (a delivery report or a webhook: 1 MiB); send less",
     }
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         faults = [Fault(str(one.get("key", "query")), f"is wrong: {one.get('message', '')}") for one in error.extra]

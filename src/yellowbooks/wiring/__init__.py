@@ -14,6 +14,7 @@ from yellowbooks.wiring.mail import (
 )
 from yellowbooks.wiring.queue import beside_up, kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.roles import Roles
+from yellowbooks.wiring.webhooks import webhook_keys, webhook_routes
 
 __all__ = [
     "LogReader",
@@ -34,4 +35,6 @@ __all__ = [
     "schedules",
     "sign_in_handler",
     "suppression_list",
+    "webhook_keys",
+    "webhook_routes",
 ]

@@ -7,6 +7,7 @@ from yellowbooks.mail import SmtpServer, mailbox
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.mail import make_signer, open_letters
 from yellowbooks.wiring.queue import kinds, open_queue
+from yellowbooks.wiring.webhooks import webhook_keys
 
 
 def check(settings: Settings) -> None:
@@ -21,6 +22,8 @@ def check(settings: Settings) -> None:
     except ValueError as error:
         raise SettingsError(f"YB_MAIL_FROM: {error}") from None
     make_signer(settings)
+    if settings.webhook_secrets:
+        webhook_keys(settings)
     for url in settings.smtp_url:
         try:
             SmtpServer.parse(url)

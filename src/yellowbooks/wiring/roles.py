@@ -17,6 +17,7 @@ from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox, sign_in_handler
 from yellowbooks.wiring.operators import operators_desk
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
+from yellowbooks.wiring.webhooks import webhook_routes
 
 Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
@@ -124,7 +125,7 @@ class Roles:
     def _app(self, stopping: Callable[[], bool]) -> Any:
         from yellowbooks.api import ApiParts, create_app
 
-        queue = open_queue(self.settings)
+        queue, known = open_queue(self.settings), kinds(self.settings)
         desk, close_desk = operators_desk(queue, stopping)
 
         async def close() -> None:
@@ -134,7 +135,7 @@ class Roles:
         return create_app(
             ApiParts(
                 queue=queue,
-                kinds=kinds(self.settings),
+                kinds=known,
                 find=LogReader(self.settings).find,
                 inbox=None if self.settings.smtp_url else open_inbox(self.settings),
                 api_keys=self.settings.api_keys,
@@ -144,6 +145,7 @@ class Roles:
                 bounces=bounce_intake(self.settings, queue),
                 stopping=stopping,
                 operator_routes=desk,
+                routes=webhook_routes(self.settings, queue, known[0], self.tell),
             )
         )
 

@@ -1,0 +1,133 @@
+"""One request of one source: proved, parted into events, each read, and the sign-ins among them made jobs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from yellowbooks.jobs import Fault, Invalid, QueueUnavailable, Receipt
+from yellowbooks.signin import SignIn
+from yellowbooks.webhooks.body import Body, objects
+from yellowbooks.webhooks.normal import Ignored, passed_over, sign_in
+from yellowbooks.webhooks.schemes import Sent
+from yellowbooks.webhooks.sources import Source
+
+MOST_EVENTS = 1000
+PATIENCE_SECONDS = 2.0
+"""How long the queue may take where a sign-in waits for the answer; Supabase gives its hooks five."""
+
+Admit = Callable[[SignIn], Awaitable[tuple[str, Receipt]]]
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one event. `why` of those that made no job; `dropped`: fields that a mail cannot show."""
+
+    status: Literal["enqueued", "duplicate", "ignored", "limited", "full", "invalid"]
+    job_id: str | None = None
+    why: str | None = None
+    dropped: Sequence[str] = ()
+    faults: Sequence[Fault] = ()
+
+    def view(self) -> dict[str, Any]:
+        """As the answer shows it."""
+        errors = [{"field": fault.field, "why": fault.why} for fault in self.faults]
+        shown = {"status": self.status, "jobId": self.job_id, "why": self.why, "dropped": list(self.dropped)}
+        return {name: value for name, value in (shown | {"errors": errors}).items() if value}
+
+
+class Intake:
+    """Takes the requests of one source whose secrets (`keys`) are known."""
+
+    def __init__(self, name: str, source: Source, keys: Sequence[bytes], admit: Admit, tell: Tell) -> None:
+        self.name = name
+        self._source = source
+        self._keys = keys
+        self._admit = admit
+        self._tell = tell
+
+    def prove(self, sent: Sent) -> None:
+        """Raises `Forged` where no known secret made this request."""
+        self._source.scheme.verify(sent, self._keys)
+
+    async def take(self, sent: Sent) -> list[Item]:
+        """Every event of a request, in order. Raises `Invalid` where it is no JSON of the source's form at all, and
+        `QueueUnavailable`."""
+        moment = datetime.fromtimestamp(sent.at, UTC)
+        items = await asyncio.gather(
+            *(self._event(event, moment) for event in parted(sent.body, batch=self._source.batch))
+        )
+        for item in items:
+            if item.status in ("limited", "invalid"):
+                faults = "; ".join(f"{fault.field}: {fault.why}" for fault in item.faults)
+                self._tell("missed", source=self.name, job=item.job_id, why=faults or item.status)
+        return items
+
+    async def hear(self, sent: Sent) -> dict[str, Any] | None:
+        """For a source whose sign-in waits for the answer: takes the event, and gives that answer whatever went wrong;
+        None where the source waits for none."""
+        if self._source.answer is None:
+            return None
+        [event] = parted(sent.body, batch=False)
+        waited_for = self._source.answer(event)
+        if waited_for is None:
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                [item] = await self.take(sent)
+            if item.status == "full":
+                self._tell("missed", source=self.name, why="too many jobs are waiting; start more workers")
+        except (QueueUnavailable, TimeoutError) as error:
+            self._tell("missed", source=self.name, why=f"the queue is away: {error}")
+        return waited_for
+
+    async def _event(self, event: Body, now: datetime) -> Item:
+        try:
+            found = self._source.read(event)
+            ignored = found if isinstance(found, Ignored) else passed_over(found, now)
+            if ignored is not None:
+                if ignored.missed:
+                    self._tell("missed", source=self.name, why=ignored.why)
+                return Item("ignored", why=ignored.why)
+            assert not isinstance(found, Ignored)  # noqa: S101  for the type checker: what is ignored has returned
+            payload, dropped = sign_in(self.name, found)
+        except Invalid as error:
+            return Item("invalid", faults=error.faults)
+        job_id, receipt = await self._admit(payload)
+        if receipt.word == "seen":
+            return Item("duplicate", receipt.first or job_id)
+        if receipt.word == "limited":
+            return Item("limited", why="this user has had as many mails as an hour may bring")
+        if receipt.word == "full":
+            return Item("full")
+        return Item("enqueued", job_id, dropped=dropped)
+
+
+def parted(body: bytes, *, batch: bool) -> list[Body]:
+    """The events of a request: one JSON object, or for a batch also a list of them or one a line. Raises `Invalid`."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if not batch or b"\n" not in body.strip():
+            raise Invalid([Fault("body", f"is not JSON ({error})")]) from None
+        value = list(_lines(body))
+    if batch and isinstance(value, list):
+        if len(value) > MOST_EVENTS:
+            raise Invalid([Fault("body", f"holds more than {MOST_EVENTS} events; send smaller batches")])
+        return list(objects(value))
+    if not isinstance(value, dict):
+        raise Invalid([Fault("body", "is no JSON object")])
+    return [Body(value)]
+
+
+def _lines(body: bytes) -> Iterator[Any]:
+    for number, line in enumerate(body.splitlines(), 1):
+        if line.strip():
+            try:
+                yield msgspec.json.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise Invalid([Fault(f"body, line {number}", f"is not JSON ({error})")]) from None

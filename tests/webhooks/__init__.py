@@ -1,0 +1,1 @@
+"""Webhooks: proof, adapters and the route."""

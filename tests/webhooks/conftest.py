@@ -1,0 +1,5 @@
+"""The API in-process, as its own tests have it."""
+
+from tests.api.conftest import api
+
+__all__ = ["api"]
