@@ -22,6 +22,7 @@ BELOW: dict[str, set[str]] = {
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "operators": {"api", "jobs", "views"},
     "wiring": {"signin", "joblog", "webhooks", "api", "operators", "jobs", "mail", "settings", "observe", "health"},
+    "webhooks": {"signin", "jobs"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
     "cli": {"wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
