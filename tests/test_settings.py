@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from yellowbooks import wiring
-from yellowbooks.settings import NAMES, SettingsError, load, shown
+from yellowbooks.settings import NAMES, SettingsError, inherited, load, shown
 
 NO_FILE = Path("/nowhere/.env")
 ROOT = Path(__file__).parent.parent
@@ -29,6 +29,29 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     loaded = load({"YB_PORT": "5000"}, dotenv)
     assert (loaded.settings.port, loaded.settings.retention) == (5000, 172_800.0)
     assert (loaded.sources["YB_PORT"], loaded.sources["YB_RETENTION"]) == ("environment", ".env")
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "api_keys"
+    secret.write_text("a-key-of-16-or-more\n", "utf-8")
+    loaded = load({"YB_API_KEYS_FILE": str(secret)}, NO_FILE)
+    assert loaded.settings.api_keys == ("a-key-of-16-or-more",)
+    assert (loaded.sources["YB_API_KEYS"], loaded.warnings) == ("a file", ())
+    assert [row[1] for row in shown(loaded) if row[0] == "YB_API_KEYS"] == ["(hidden)"]
+
+
+def test_a_secret_whose_file_is_missing_or_which_is_set_twice(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"YB_API_KEYS_FILE: /nowhere/keys cannot be read .* for example /run/secr"):
+        load({"YB_API_KEYS_FILE": "/nowhere/keys"}, NO_FILE)
+    with pytest.raises(SettingsError, match="YB_API_KEYS_FILE: YB_API_KEYS is set too; unset one of them"):
+        load({"YB_API_KEYS_FILE": str(tmp_path), "YB_API_KEYS": "a-key-of-16-or-more"}, NO_FILE)
+    assert "YB_PORT_FILE is not a setting" in load({"YB_PORT_FILE": "/x"}, NO_FILE).warnings[0]
+
+
+def test_a_child_whose_setting_is_changed_does_not_read_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YB_VALKEY_URL_FILE", "/run/secrets/valkey_url")
+    assert "YB_VALKEY_URL_FILE" in inherited()
+    assert "YB_VALKEY_URL_FILE" not in inherited(YB_VALKEY_URL="unix:///x")
 
 
 @pytest.mark.parametrize(

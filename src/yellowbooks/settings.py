@@ -212,6 +212,9 @@ class Settings:
         "clerk:whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         secret=True,
     )
+    drain: float = setting(
+        "0s", _duration, "how long an API that was told to stop goes on answering, with /readyz at 503, for balancers"
+    )
     retention: float = setting("24h", _duration, "how long an ended job stays in the queue; the job log keeps it")
     kinds: tuple[str, ...] = setting(
         "", _modules, "modules with further kinds of job, each with a `KIND`", "examples.hello"
@@ -225,6 +228,8 @@ class Settings:
 
 
 NAMES = {f"YB_{one.name.upper()}": one for one in fields(Settings)}
+FILES = {f"{name}_FILE": name for name, one in NAMES.items() if one.metadata["secret"]}
+"""A secret may stand in a file that its `YB_X_FILE` names: what containers and systemd hand to a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +247,16 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env
     environment = os.environ if environment is None else environment
     mistakes: list[str] = []
     from_file = _read_dotenv(dotenv, mistakes)
+    from_secrets = _read_secrets(environment, mistakes)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     texts: dict[str, str] = {}
     for name, one in NAMES.items():
-        source, text = ("environment", environment[name]) if name in environment else (".env", from_file.get(name, ""))
+        source, text = next(
+            ((source, found[name]) for source, found in (
+                ("environment", environment), ("a file", from_secrets), (".env", from_file)) if name in found),
+            ("default", ""),
+        )  # fmt: skip
         if not text.strip():
             sources[name], texts[name] = "default", one.metadata["text"]
             continue
@@ -261,9 +271,8 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env
     mistakes += _open_to_all(settings)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
-    unknown = sorted(
-        {n for n in (*environment, *from_file) if n.startswith("YB_")} - NAMES.keys() - NOT_OURS - NOT_BUILT.keys()
-    )
+    known = NAMES.keys() | FILES.keys() | NOT_OURS | NOT_BUILT.keys()
+    unknown = sorted({n for n in (*environment, *from_file) if n.startswith("YB_")} - known)
     return Loaded(settings, texts, sources, tuple(_unknown(name) for name in unknown))
 
 
@@ -280,6 +289,20 @@ def _read_dotenv(path: Path, mistakes: list[str]) -> dict[str, str]:
             mistakes.append(f"{path}, line {number}: is not NAME=value; for example YB_PORT=3333")
             continue
         values[name.strip()] = value.strip().strip("\"'")
+    return values
+
+
+def _read_secrets(environment: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for variable, name in FILES.items():
+        path = environment.get(variable, "").strip()
+        if path and name in environment:
+            mistakes.append(f"{variable}: {name} is set too; unset one of them")
+        elif path:
+            try:
+                values[name] = Path(path).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                mistakes.append(f"{variable}: {path} cannot be read ({error}); for example /run/secrets/{name.lower()}")
     return values
 
 
@@ -310,4 +333,16 @@ def shown(loaded: Loaded) -> list[tuple[str, str, str, str]]:
 
 def inherited(**changes: str) -> dict[str, str]:
     """The environment for a child process, with some settings changed."""
-    return {**os.environ, **changes}
+    return {name: text for name, text in os.environ.items() if FILES.get(name) not in changes} | changes
+
+
+def handed_over() -> int | None:
+    """The descriptor of the socket that a service manager has bound for this process, if one has. (sd_listen_fds(3).)
+
+    Raises `SettingsError` where there are several.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    if os.environ.get("LISTEN_FDS") != "1":
+        raise SettingsError("LISTEN_FDS: the service manager hands over several sockets; name one in ListenStream=")
+    return 3

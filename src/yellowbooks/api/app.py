@@ -41,6 +41,7 @@ class ApiParts:
     close: Callable[[], Awaitable[None]]
     bounces: BounceIntake | None = None
     stopping: Callable[[], bool] = lambda: False
+    draining: Callable[[], bool] = lambda: False
     routes: Sequence[Any] = ()
     operator_routes: Sequence[Any] = ()
 
@@ -67,7 +68,7 @@ def create_app(parts: ApiParts) -> Litestar:
             *(enqueue_route(kind, queue, parts.find, callers) for kind in parts.kinds),
             follow_route(queue, parts.find, callers),
             admin,
-            *_health_routes(queue),
+            *_health_routes(queue, parts.draining),
             *parts.routes,
         ],
         request_max_body_size=BODY_BYTES,
@@ -90,13 +91,15 @@ def _no_logging(config: AppConfig) -> AppConfig:
     return config
 
 
-def _health_routes(queue: Queue) -> list[Any]:
+def _health_routes(queue: Queue, draining: Callable[[], bool]) -> list[Any]:
     @get("/healthz", summary="Is the process alive?", operation_id="health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @get("/readyz", summary="Can a job be taken?", operation_id="ready")
     async def ready() -> Response[dict[str, Any]]:
+        if draining():
+            return problem(503, "this API is stopping; send to another one")
         try:
             await queue.ping()
         except (QueueUnavailable, Unfit) as error:

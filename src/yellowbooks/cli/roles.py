@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ import click
 
 from yellowbooks import __version__
 from yellowbooks.cli.base import WRONG_SETTING, clear_errors, load_settings, main
-from yellowbooks.settings import Settings, inherited, load
+from yellowbooks.settings import Settings, handed_over, inherited, load
 
 if TYPE_CHECKING:
     from yellowbooks.wiring import Roles
@@ -96,7 +97,8 @@ def api(reload: bool, child: bool, alone: bool) -> None:
         settings = _role_settings(child)
         check(settings)
         make_data_dir(settings.data_dir)
-        listener = listen(settings.host, settings.port)
+        handed = handed_over()
+        listener = listen(settings.host, settings.port) if handed is None else socket.socket(fileno=handed)
         tell = observer("api", settings.log_format)
         asyncio.run(look_at_server(settings, tell))
     recorder = Child("recorder", role("recorder"), inherited())
@@ -115,12 +117,13 @@ def api(reload: bool, child: bool, alone: bool) -> None:
     "--grace", type=click.FloatRange(0), default=25.0, show_default=True, help="Seconds to finish at the end."
 )
 @click.option("--health-port", type=click.IntRange(1, 65_535), help="Say on this port whether the worker is alive.")
-def worker(reload: bool, child: bool, grace: float, health_port: int | None) -> None:
+@click.option("--health-host", help="The address of that port (default: YB_HOST).")
+def worker(reload: bool, child: bool, grace: float, health_port: int | None, health_host: str | None) -> None:
     """Run jobs; start as many as you like."""
     if reload:
         _reload("worker")
         return
-    _run_role("worker", child, lambda roles: roles.worker(grace, health_port))
+    _run_role("worker", child, lambda roles: roles.worker(grace, health_port, health_host))
 
 
 @main.command()

@@ -33,10 +33,10 @@ class Roles:
     tell: Tell
     announced: bool
 
-    def worker(self, grace: float, health_port: int | None = None) -> None:
+    def worker(self, grace: float, health_port: int | None = None, health_host: str | None = None) -> None:
         """Claim and run jobs. `grace` is how many seconds running jobs get at the end.
 
-        On `health_port` of YB_HOST it says whether it is alive.
+        On `health_port` of `health_host`, or of YB_HOST, it says whether it is alive.
         """
         mailer = make_mailer(self.settings, self.tell)
         beside = open_queue(self.settings)
@@ -53,7 +53,7 @@ class Roles:
                 tell=self.tell,
                 schedules=schedules(self.settings),
             )
-            health = await self._health(health_port, worker)
+            health = await self._health(health_host or self.settings.host, health_port, worker)
             self._announce(kinds=",".join(kind.name for kind in worker_kinds))
             try:
                 await worker.run(stop, at_once)
@@ -97,24 +97,17 @@ class Roles:
 
     def api(self, listener: socket.socket) -> None:
         """Serve HTTP on a socket that is already bound."""
-        import uvicorn
+        from yellowbooks.wiring.serve import serve
 
-        config = uvicorn.Config(
-            lambda: self._app(lambda: server.should_exit), factory=True,
-            log_config=None, access_log=False, server_header=False, date_header=True,
-            timeout_graceful_shutdown=3, loop="uvloop", http="httptools", ws="none", lifespan="on",
-        )  # fmt: skip
-        self._announce(url="http://{}:{}".format(*listener.getsockname()[:2]))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
-        server = uvicorn.Server(config)
-        server.run(sockets=[listener])
+        url = "http://{}:{}".format(*listener.getsockname()[:2])
+        drain = self.settings.drain if self.announced else 0.0  # nobody stands before the API of `up`
+        serve(self._app, listener, drain, self.tell, lambda: self._announce(url=url))
 
-    async def _health(self, port: int | None, worker: Worker) -> asyncio.Server | None:
+    async def _health(self, host: str, port: int | None, worker: Worker) -> asyncio.Server | None:
         if port is None:
             return None
         try:
-            return await answer(self.settings.host, port, worker.stalled)
+            return await answer(host, port, worker.stalled)
         except OSError as error:
             raise SettingsError(f"--health-port: {port} cannot be used ({error.strerror}); take another") from None
 
@@ -122,7 +115,7 @@ class Roles:
         if self.announced:
             self.tell("ready", **fields)
 
-    def _app(self, stopping: Callable[[], bool]) -> Any:
+    def _app(self, stopping: Callable[[], bool], draining: Callable[[], bool]) -> Any:
         from yellowbooks.api import ApiParts, create_app
 
         queue, known = open_queue(self.settings), kinds(self.settings)
@@ -146,6 +139,7 @@ class Roles:
                 stopping=stopping,
                 operator_routes=desk,
                 routes=webhook_routes(self.settings, queue, known[0], self.tell),
+                draining=draining,
             )
         )
 
