@@ -139,6 +139,8 @@ class Image:
         names = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.M)
         own = Path(site.getsitepackages()[0])
         for name in names:
+            for older in target.glob(f"{name}-*.dist-info"):  # venv brought it
+                shutil.rmtree(older)
             with contextlib.suppress(metadata.PackageNotFoundError):  # of another platform
                 for one in metadata.files(name) or ():
                     source = own / one
