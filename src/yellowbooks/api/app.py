@@ -16,6 +16,7 @@ from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, enqueue_route, follow_route
 from yellowbooks.api.keys import guard
+from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
 from yellowbooks.api.schema import SchemaPage
 from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable, Unfit
@@ -54,7 +55,7 @@ def create_app(parts: ApiParts) -> Litestar:
     queue = parts.queue
     admin = Router(
         "/",
-        guards=[operators],
+        guards=[operators, own_page],
         route_handlers=[
             DeadLetters,
             bounce_route(parts.bounces),
