@@ -117,6 +117,7 @@ class Roles:
 
     def _app(self, stopping: Callable[[], bool], draining: Callable[[], bool]) -> Any:
         from yellowbooks.api import ApiParts, create_app
+        from yellowbooks.dashboard import dashboard_routes
 
         queue, known = open_queue(self.settings), kinds(self.settings)
         desk, close_desk = operators_desk(queue, stopping)
@@ -137,7 +138,7 @@ class Roles:
                 close=close,
                 bounces=bounce_intake(self.settings, queue),
                 stopping=stopping,
-                operator_routes=desk,
+                operator_routes=[*desk, *dashboard_routes(inbox=not self.settings.smtp_url)],
                 routes=webhook_routes(self.settings, queue, known[0], self.tell),
                 draining=draining,
             )

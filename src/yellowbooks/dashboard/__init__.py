@@ -1,0 +1,6 @@
+"""The dashboard: pages for the operator. What they show and do goes through the API."""
+
+from yellowbooks.dashboard.pages import dashboard_routes
+from yellowbooks.dashboard.words import LANGUAGES, Words
+
+__all__ = ["LANGUAGES", "Words", "dashboard_routes"]
