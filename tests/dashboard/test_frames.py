@@ -178,7 +178,9 @@ def test_every_word_that_pages_ask_for_is_there() -> None:
     drawing = (Path(str(files("yellowbooks.jobs"))) / "job.py").read_text("utf-8")
     events = set(
         re.findall(
-            r"^    .* {3,}(\w+)$", drawing.partition("                event\n")[2].partition("Each verb")[0], re.MULTILINE
+            r"^    .* {3,}(\w+)$",
+            drawing.partition("                event\n")[2].partition("Each verb")[0],
+            re.MULTILINE,
         )
     )
     assert len(events) > 10

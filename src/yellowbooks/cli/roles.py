@@ -65,6 +65,7 @@ def _first_screen(address: str, settings: Settings, workers: int, processes: lis
         f"  data       {settings.data_dir}",
         f"  job log    {log}",
         f"  mails      {inbox}",
+        f"  dashboard  {address}/dashboard",
         f"  schema     {address}/schema",
         *([] if workers else ["  workers    none: start your own with `yellowbooks worker` and the YB_VALKEY_URL below",
                               f"             YB_VALKEY_URL={settings.valkey_url or f'unix://{settings.data_dir}/valkey.sock'}"]),

@@ -56,9 +56,18 @@ function showTrouble(now) {
     banner(part, error === undefined ? null : { title: t(`away.${part}`), text: `${t(`away.${part}_text`)} ${error}` });
   }
   document.body.toggleAttribute("data-stale", troubles.has("queue"));
-  const silent = now.listening === false && !troubles.has("queue");
-  banner("deaf", silent ? { title: t("away.deaf"), text: t("away.deaf_text") } : null,
-    { kind: "warn", more: el("code", {}, "yellowbooks worker") });
+  showDeaf(now, troubles.has("queue"));
+}
+
+// Nobody at all, or nobody for some kinds that wait.
+function showDeaf(now, unknown) {
+  const silent = now.listening === false && !unknown;
+  const kinds = (now.unheard || []).join(", ");
+  const some = (now.workers || []).some((worker) => !worker.gone);
+  banner("deaf", !silent ? null : some
+    ? { title: t("away.deaf_kinds", { kinds }), text: t("away.deaf_kinds_text") }
+    : { title: t("away.deaf"), text: t("away.deaf_text") },
+  { kind: "warn", more: some ? null : el("code", {}, "yellowbooks worker") });
 }
 
 function showDead(now) {

@@ -30,7 +30,7 @@ function open() {
     become("away");
     if (stream?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS);
   });
-  for (const name of ["now", "job", "act"]) {
+  for (const name of ["now", "job", "act", "missed"]) {
     stream.addEventListener(name, (event) => { become("live"); tell(name, JSON.parse(event.data)); });
   }
 }

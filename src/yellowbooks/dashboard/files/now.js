@@ -2,7 +2,7 @@
 import { get } from "./ask.js";
 import { drawCharts } from "./charts.js";
 import { by, el, fill, jobLink, row, time } from "./dom.js";
-import "./frame.js";
+import { banner } from "./frame.js";
 import { on } from "./live.js";
 import { answer } from "./search.js";
 import { number, rate, share, span, t, tried } from "./words.js";
@@ -33,7 +33,8 @@ function showNumbers(now) {
   by("errors").toggleAttribute("data-bad", (now.errorRate ?? 0) > 0.05);
 }
 
-function doing(worker, now) {
+function doing(worker) {
+  if (worker.gone) return el("span", { class: "error" }, t("workers.gone"));
   const runs = worker.running || [];
   if (!runs.length) return el("span", { class: "soft" }, t("workers.idle"));
   return el("ul", { class: "runs" }, runs.slice(0, SHOWN_RUNS).map((run) => el("li", {},
@@ -54,15 +55,17 @@ function showWorkers(now) {
     return row(table, [
       el("span", { class: "mono" }, worker.id), (worker.kinds || []).join(", "),
       el("span", {}, el("meter", { min: 0, max: worker.capacity || 1, value: busy, "aria-label": t("workers.load") }), ` ${busy}/${worker.capacity ?? "–"}`),
-      doing(worker, now), span(worker.seenSeconds),
-    ]);
+      doing(worker), span(worker.seenSeconds),
+    ], worker.about ? { title: worker.about } : {});
   }));
   if (held) table.querySelector(`a[href="${CSS.escape(held)}"]`)?.focus();
 }
 
 function showHeld(now) {
-  fill(by("held"), (now.held || []).map((one) => el("p", { class: "banner warn" }, el("strong", {}, t("held.title", { what: one.what })), " ",
-    t("held.text", { by: one.by || "–", why: one.why || "–" }), " ", time(one.since, { day: "other" }), " ",
+  const aside = now.depth.quarantined;
+  banner("aside", aside ? { title: t("now.aside", { count: aside }), text: t("now.aside_text") } : null, { kind: "warn" });
+  fill(by("held"), (now.held || []).map((one) => el("p", { class: "banner warn" }, el("strong", {}, t(one.pace ? "held.title_paced" : "held.title", { what: one.what })), " ",
+    one.pace ? t("held.paced", { pace: rate(one.pace) }) : t("held.text", { by: one.by || "–", why: one.why || "–" }), " ", time(one.since, { day: "other" }), " ",
     el("a", { href: "/dashboard/limits" }, t("page.limits")))));
 }
 
@@ -95,6 +98,11 @@ on("job", (event) => {
   feed.prepend(el("li", { class: event.event }, time(event.at), el("span", { class: "word" }, tried("event", event.event)),
     jobLink(event.jobId), el("span", { class: "soft" }, event.type)));
   while (feed.children.length > FEED) feed.lastChild.remove();
+});
+
+on("missed", ({ count }) => {
+  if (stopped) return;
+  by("feed").prepend(el("li", { class: "soft" }, "", el("span", {}, t("feed.missed", { count }))));
 });
 
 by("feed-stop").addEventListener("click", (event) => {

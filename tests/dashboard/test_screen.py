@@ -1,0 +1,63 @@
+"""The dashboard in a real Chromium, over real parts: what goes on now, live."""
+
+import asyncio
+import signal
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser import browser  # noqa: F401  the fixture
+from tests.dashboard.rig import Rig, looking, rig  # noqa: F401  the fixture
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_numbers_move_by_themselves(browser: Browser, rig: Rig) -> None:  # noqa: F811
+    await asyncio.to_thread(rig.rest)
+    async with looking(browser, rig, "/dashboard") as page:
+        await expect(page.locator("#line")).to_have_text("Live")
+        # Nobody listens yet, and the page says so.
+        await expect(page.get_by_role("alert")).to_contain_text("Nobody listens.")
+        assert await page.locator("[data-now='depth.enqueued']").inner_text() == "0"
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/api/admin/now" in request.url else None)
+        job_id = await asyncio.to_thread(rig.post, "report", user="bat", seconds=1.5)
+        await expect(page.locator("[data-now='depth.enqueued']")).to_have_text("1")
+        await asyncio.to_thread(rig.work)
+        await expect(page.locator("[data-now='depth.processing']")).to_have_text("1")
+        await expect(page.locator("#workers tbody tr")).to_have_count(1)
+        await expect(page.locator(f"#workers a[href='/dashboard/jobs/{job_id}']")).to_be_visible()
+        await expect(page.get_by_role("alert")).not_to_contain_text("Nobody listens.")
+        await expect(page.locator("[data-now='depth.processing']")).to_have_text("0")
+        await expect(page.locator("#feed .completed")).to_contain_text(job_id)
+        assert asked == []  # no polling: the stream told all of it
+
+
+async def test_a_queue_that_is_away_says_why_and_recovers(browser: Browser, rig: Rig) -> None:  # noqa: F811
+    async with looking(browser, rig, "/dashboard", quiet=False) as page:
+        await expect(page.locator("#line")).to_have_text("Live")
+        rig.valkey.kill()
+        alert = page.get_by_role("alert")
+        await expect(alert).to_contain_text("The queue (Valkey) is away.")
+        await expect(alert).to_contain_text("recovers by itself")
+        # A page that is opened now says it too.
+        await page.goto(f"{rig.url}/dashboard/dead")
+        await expect(page.get_by_role("alert")).to_contain_text("The queue (Valkey) is away.")
+        await page.goto(f"{rig.url}/dashboard")
+        await asyncio.to_thread(rig.valkey.start)
+        await expect(page.get_by_role("alert")).not_to_contain_text("Valkey")
+        await expect(page.locator("[data-now='depth.enqueued']")).to_have_text("0")
+
+
+async def test_an_api_that_is_away_says_so_and_recovers(browser: Browser, rig: Rig) -> None:  # noqa: F811
+    await asyncio.to_thread(rig.rest)
+    async with looking(browser, rig, "/dashboard", quiet=False) as page:
+        await expect(page.locator("#line")).to_have_text("Live")
+        await asyncio.to_thread(rig.api.stop, signal.SIGTERM)
+        await expect(page.locator("#line")).to_have_text("Connection lost")
+        await expect(page.get_by_role("alert")).to_contain_text("The API does not answer.")
+        rig.api = await asyncio.to_thread(rig.start, "api")
+        await expect(page.locator("#line")).to_have_text("Live")
+        await expect(page.get_by_role("alert")).to_have_text(
+            "Nobody listens. No worker runs, so no job is done and no mail leaves. Start one: yellowbooks worker"
+        )
