@@ -14,15 +14,28 @@ from yellowbooks.jobs.verbs import VERBS
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
-FOLDERS = {"jobs", "mail", "signin", "joblog", "api", "operators", "dashboard", "webhooks", "doctor", "wiring"}
+FOLDERS = {
+    "jobs",
+    "mail",
+    "signin",
+    "joblog",
+    "api",
+    "operators",
+    "dashboard",
+    "webhooks",
+    "doctor",
+    "wiring",
+    "metrics",
+}
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
+    "metrics": {"jobs"},
     "operators": {"api", "jobs", "views"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"signin", "joblog", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health"},
+    "wiring": {"signin", "joblog", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
     "webhooks": {"signin", "jobs"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},

@@ -14,8 +14,9 @@ from yellowbooks import __version__
 from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
-from yellowbooks.api.jobs import Find, enqueue_route, follow_route
+from yellowbooks.api.jobs import Find, Refuse, counted, enqueue_route, follow_route
 from yellowbooks.api.keys import guard
+from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
 from yellowbooks.api.schema import SchemaPage
@@ -45,6 +46,8 @@ class ApiParts:
     draining: Callable[[], bool] = lambda: False
     routes: Sequence[Any] = ()
     operator_routes: Sequence[Any] = ()
+    metrics: MetricsPage | None = None
+    refused: Refuse = lambda _kind, _reason: None
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -66,10 +69,11 @@ def create_app(parts: ApiParts) -> Litestar:
     )
     return Litestar(
         [
-            *(enqueue_route(kind, queue, parts.find, callers) for kind in parts.kinds),
+            *(enqueue_route(kind, queue, parts.find, callers, parts.refused) for kind in parts.kinds),
             follow_route(queue, parts.find, callers),
             admin,
             *_health_routes(queue, parts.draining),
+            *([metrics_route(parts.metrics, callers)] if parts.metrics else []),
             *parts.routes,
         ],
         request_max_body_size=BODY_BYTES,
@@ -79,8 +83,8 @@ def create_app(parts: ApiParts) -> Litestar:
         exception_handlers={
             Invalid: invalid,
             QueueUnavailable: unavailable,
-            HTTPException: refused,
-            Exception: crashed(parts.tell),
+            HTTPException: counted(refused, parts.refused),
+            Exception: counted(crashed(parts.tell), parts.refused),
         },
         on_shutdown=[parts.close],
         on_app_init=[_no_logging],

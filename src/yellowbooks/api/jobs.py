@@ -16,10 +16,15 @@ from yellowbooks.views import job_view
 Find = Callable[[str], Awaitable[Job | None]]
 """Looks a job up in the job log; raises `ConnectionError` where the log is away."""
 
+Refuse = Callable[[str, str], None]
+"""Hears of a request that made no job: the kind, and why in one word."""
+
 FULL_RETRY_MS = 30_000
+WORDS = {"seen": "duplicate", "limited": "limited", "full": "full"}
+STATUS_WORDS = {400: "invalid", 401: "unauthorized", 413: "too_large", 500: "failed"}
 
 
-def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard) -> HTTPRouteHandler:
+def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refuse: Refuse) -> HTTPRouteHandler:
     """`POST /api/jobs/<kind>`."""
 
     @post(
@@ -31,12 +36,31 @@ def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard) -> HT
         operation_id=f"enqueue-{kind.name}",
     )
     async def enqueue(request: Request[Any, Any, Any], body: RawBody) -> Response[dict[str, Any]]:
-        if request.content_type[0] != "application/json":
-            raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
-        job_id, receipt = await queue.admit(kind, kind.parse(body))
+        try:
+            if request.content_type[0] != "application/json":
+                raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
+            job_id, receipt = await queue.admit(kind, kind.parse(body))
+        except (Invalid, QueueUnavailable) as error:
+            refuse(kind.name, "invalid" if isinstance(error, Invalid) else "unavailable")
+            raise
+        if receipt.word != "admitted":
+            refuse(kind.name, WORDS[receipt.word])
         return await _answer(job_id, receipt, find)
 
     return enqueue
+
+
+def counted(handle: Callable[[Any, Any], Any], refuse: Refuse) -> Callable[[Any, Any], Any]:
+    """Answers an error as `handle` does; one that an enqueue ended with is counted too, whatever refused it."""
+
+    def handle_and_count(request: Request[Any, Any, Any], error: Exception) -> Any:
+        response = handle(request, error)
+        route = request.scope.get("route_handler")
+        if isinstance(route, HTTPRouteHandler) and str(route.operation_id).startswith("enqueue-"):
+            refuse(str(route.name), STATUS_WORDS.get(response.status_code, "failed"))
+        return response
+
+    return handle_and_count
 
 
 async def _answer(job_id: str, receipt: Receipt, find: Find) -> Response[dict[str, Any]]:

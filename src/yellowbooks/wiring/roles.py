@@ -15,6 +15,7 @@ from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox, sign_in_handler
+from yellowbooks.wiring.metrics import breakers, counted, metrics_page
 from yellowbooks.wiring.operators import operators_desk
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.webhooks import webhook_routes
@@ -38,8 +39,9 @@ class Roles:
 
         On `health_port` of `health_host`, or of YB_HOST, it says whether it is alive.
         """
-        mailer = make_mailer(self.settings, self.tell)
         beside = open_queue(self.settings)
+        known, tell = breakers(beside, self.tell)
+        mailer = make_mailer(self.settings, tell)
         handler = sign_in_handler(self.settings, mailer, beside, self.tell)
         worker_kinds = kinds(self.settings, handler)
 
@@ -61,6 +63,7 @@ class Roles:
                 if health:
                     health.close()
                 await mailer.aclose()
+                await known.aclose()
                 await beside.close()
 
         _run(run)
@@ -78,17 +81,20 @@ class Roles:
             await look_at_server(self.settings, self.tell)
             queue = open_queue(self.settings)
             try:
+                parts = queue.parts if isinstance(queue, Partitions) else [queue]
+                sources = [counted(part, self.tell) for part in parts]
                 recorders = [
                     Recorder(
-                        part,
+                        source,
                         log,
                         on_trouble=lambda trouble: self.tell("log_away", error=trouble),
                         on_recovered=lambda: self.tell("log_back"),
                     )
-                    for part in (queue.parts if isinstance(queue, Partitions) else [queue])
+                    for source, _ in sources
                 ]
                 self._announce()
-                await asyncio.gather(*(recorder.run(stop) for recorder in recorders))
+                counting = [teller.run(stop) for _, teller in sources]
+                await asyncio.gather(*(recorder.run(stop) for recorder in recorders), *counting)
             finally:
                 log.close()
                 await queue.close()
@@ -121,9 +127,12 @@ class Roles:
 
         queue, known = open_queue(self.settings), kinds(self.settings)
         desk, close_desk = operators_desk(queue, stopping)
+        known = kinds(self.settings)
+        page, refusals = metrics_page(self.settings, queue, known)
 
         async def close() -> None:
             await close_desk()
+            await refusals.aclose()
             await queue.close()
 
         return create_app(
@@ -141,6 +150,8 @@ class Roles:
                 operator_routes=[*desk, *dashboard_routes(inbox=not self.settings.smtp_url)],
                 routes=webhook_routes(self.settings, queue, known[0], self.tell),
                 draining=draining,
+                metrics=page,
+                refused=refusals,
             )
         )
 

@@ -22,6 +22,7 @@
 --   <tag>:workers          hash    worker -> the kinds that it knows, when it was last heard of
 --   <tag>:locks            hash    name -> holder, fencing token, end (logical ms)
 --   <tag>:events           stream  one entry a call, with all its events, until the job log has it
+--   <tag>:tally, <tag>:tally:<minute>  hash  counts of events; written by the recorder, not by these scripts
 --   <tag>:clock            string  the wall clock last seen, the logical clock, the position of the last event
 local tag = KEYS[1]
 local args = cmsgpack.unpack(ARGV[1])

@@ -1,0 +1,53 @@
+"""Admissions that were refused: no event tells of them, so each API process counts and adds to the whole."""
+
+import asyncio
+import contextlib
+from collections import Counter
+
+from yellowbooks.jobs import Queue, QueueUnavailable
+from yellowbooks.metrics.store import Store, parts_of
+
+REASONS = ("duplicate", "limited", "full", "invalid", "unauthorized", "too_large", "unavailable", "failed")
+ADD_SECONDS = 1.0
+AGAIN_SECONDS = 5.0
+
+
+class Refusals:
+    """Counts in memory, and adds what it has to the counts beside the queue within a second; call it from the loop."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._store = Store(parts_of(queue)[0])
+        self._counts: Counter[str] = Counter()
+        self._adding: asyncio.Task[None] | None = None
+
+    def __call__(self, kind: str, reason: str) -> None:
+        """One admission was refused; `reason` is one of `REASONS`."""
+        self._counts[f"x|{kind}|{reason}"] += 1
+        if self._adding is None or self._adding.done():
+            self._adding = asyncio.create_task(self._soon())
+
+    async def aclose(self) -> None:
+        """Add what is left."""
+        if self._adding:
+            self._adding.cancel()
+        with contextlib.suppress(QueueUnavailable):
+            await self.add()
+
+    async def add(self) -> None:
+        """Add what was counted. Raises `QueueUnavailable`; it is then kept."""
+        counts, self._counts = self._counts, Counter()
+        if counts:
+            try:
+                await self._store.bump(counts)
+            except QueueUnavailable:
+                self._counts.update(counts)
+                raise
+
+    async def _soon(self) -> None:
+        pause = ADD_SECONDS
+        while self._counts:
+            await asyncio.sleep(pause)
+            try:
+                await self.add()
+            except QueueUnavailable:
+                pause = AGAIN_SECONDS
