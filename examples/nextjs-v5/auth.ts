@@ -1,0 +1,18 @@
+import NextAuth from "next-auth";
+import GitHub from "next-auth/providers/github";
+import { notifier } from "./notifier";
+
+const server = process.env.GITHUB_SERVER; // a GitHub of your own; not set: github.com
+
+export const { handlers, auth, signIn } = NextAuth({
+  providers: [
+    GitHub({
+      clientId: process.env.GITHUB_ID,
+      clientSecret: process.env.GITHUB_SECRET,
+      ...(server && { enterprise: { baseUrl: server } }),
+    }),
+  ],
+  // region event
+  events: { signIn: notifier.event },
+  // endregion event
+});

@@ -1,0 +1,22 @@
+import type { NextAuthOptions } from "next-auth";
+import GitHub from "next-auth/providers/github";
+import { notifier } from "./notifier";
+
+const server = process.env.GITHUB_SERVER; // a GitHub of your own; not set: github.com
+
+export const authOptions: NextAuthOptions = {
+  providers: [
+    GitHub({
+      clientId: process.env.GITHUB_ID ?? "",
+      clientSecret: process.env.GITHUB_SECRET ?? "",
+      ...(server && {
+        authorization: { url: `${server}/login/oauth/authorize`, params: { scope: "read:user user:email" } },
+        token: `${server}/login/oauth/access_token`,
+        userinfo: { url: `${server}/api/v3/user` },
+      }),
+    }),
+  ],
+  // region event
+  events: { signIn: notifier.event },
+  // endregion event
+};

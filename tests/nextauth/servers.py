@@ -1,0 +1,96 @@
+"""Servers around an app under test: a proxy before it, and an API that fails or hangs."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PROXY_ADDRESS = "127.0.0.5"
+"""Where the proxy calls from, so that its address is not the browser's."""
+HOPS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+class Quiet(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def content(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("content-length", "0")))
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[int]:
+    """Serves on 127.0.0.1; gives the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def proxy(to: int) -> type[BaseHTTPRequestHandler]:
+    """A proxy as nginx is one: it appends the caller's address to X-Forwarded-For, whatever stands there."""
+
+    class Proxy(Quiet):
+        def carry(self) -> None:
+            body = self.content()
+            before = self.headers.get("x-forwarded-for")
+            sent = {
+                name: value for name, value in self.headers.items() if name.lower() not in (*HOPS, "x-forwarded-for")
+            }
+            sent["X-Forwarded-For"] = ", ".join(filter(None, [before, self.client_address[0]]))
+            app = http.client.HTTPConnection("127.0.0.1", to, timeout=60, source_address=(PROXY_ADDRESS, 0))
+            app.request(self.command, self.path, body or None, sent)
+            reply = app.getresponse()
+            content = reply.read()
+            app.close()
+            self.send_response(reply.status)
+            for name, value in reply.getheaders():
+                if name.lower() not in HOPS:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = carry
+
+    return Proxy
+
+
+class Failing(Quiet):
+    """An API that answers 500."""
+
+    def do_POST(self) -> None:
+        self.content()
+        self.send_response(500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def hanging(port: int = 0) -> Iterator[int]:
+    """An API that accepts and never answers; gives the port."""
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    kept.append(listener.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    for connection in kept:
+        connection.close()
