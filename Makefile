@@ -32,6 +32,7 @@ $(VENV)/.browser: $(VENV)/.tested tests/browser.py tests/chromium/package-lock.j
 	@touch $@
 
 test: $(VENV)/.browser   ## every test, against real servers
+	$(BIN)/python -m tests.nextauth.apps
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.tested   ## ruff and mypy, strict

@@ -1,11 +1,14 @@
 """Servers around an app under test: a proxy before it, and an API that fails or hangs."""
 
 import http.client
+import json
+import queue
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 PROXY_ADDRESS = "127.0.0.5"
 """Where the proxy calls from, so that its address is not the browser's."""
@@ -72,6 +75,39 @@ class Failing(Quiet):
         self.send_response(500)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+
+class Recording(Quiet):
+    """An API that answers 202 and keeps what it was told, by its port."""
+
+    told: ClassVar[dict[int, "Told"]] = {}
+
+    @classmethod
+    def of(cls, port: int) -> "Told":
+        return cls.told.setdefault(port, Told())
+
+    def do_POST(self) -> None:
+        self.of(self.server.server_address[1]).queue.put(json.loads(self.content()))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class Told:
+    """Notifications in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+    def next(self) -> dict[str, Any]:
+        return self.queue.get(timeout=20)
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Those that nobody asked for."""
+        rest = []
+        while not self.queue.empty():
+            rest.append(self.queue.get())
+        return rest
 
 
 @contextmanager

@@ -111,7 +111,7 @@ export function signInNotifier(options: NotifierOptions): Notifier {
         // Outside of a request there is no after; the work goes on all the same.
       }
     }
-    void send();
+    setTimeout(() => void send(), 0); // first the answer to the browser
   }
 
   const safely = async (signIn: SignIn, hook: Hook): Promise<void> => {

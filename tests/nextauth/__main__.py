@@ -1,0 +1,126 @@
+"""What a notification adds to a sign-in: `python -m tests.nextauth [--size 200]`, a table on the screen.
+
+Two copies of examples/nextjs run side by side, one that tells Yellow Books and one that tells nobody. Sign-ins go to
+one and the other in turn, so that both meet the same noise of the machine; what is timed is the request in which
+next-auth runs its hooks, as the client sees it. The hooks alone are timed within next-auth itself, in a process
+without `after()`. Each state of the API has sign-ins of its own, all by different users.
+"""
+
+import argparse
+import json
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiosmtpd.controller import Controller
+
+from tests.nextauth.apps import APPS, install, next_app
+from tests.nextauth.flow import Visitor
+from tests.nextauth.github import GitHub
+from tests.nextauth.servers import Failing, hanging, serving
+from tests.nextauth.test_hooks import handlers
+from tests.test_up import Sink, System, free_port
+
+KEY = "a-key-of-the-measurement"
+STATES = ("running", "stopped", "hanging", "answering 500")
+
+
+@contextmanager
+def yellow_books(folder: Path, sink: Sink) -> Iterator[int]:
+    """The real system, whose mails go to a real SMTP server; gives the port."""
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    port = free_port()
+    settings = {"YB_DATA_DIR": str(folder / "data"), "YB_PORT": str(port), "YB_API_KEYS": KEY}
+    up = System("up", YB_SMTP_URL=f"smtp://127.0.0.1:{controller.port}", **settings)
+    up.read_until("Ctrl-C stops")
+    yield port
+    up.stop(signal.SIGTERM)
+    controller.stop()
+
+
+@contextmanager
+def api(state: str, folder: Path, sink: Sink) -> Iterator[int]:
+    """An API in one of the states; gives its port."""
+    if state == "running":
+        with yellow_books(folder, sink) as port:
+            yield port
+    elif state == "hanging":
+        with hanging() as port:
+            yield port
+    elif state == "answering 500":
+        with serving(Failing) as port:
+            yield port
+    else:
+        yield free_port()
+
+
+def sign_in(port: int, github: GitHub) -> float:
+    """One whole sign-in, whose outcome must be right; gives the ms of the request with the hooks."""
+    visitor = Visitor(port)
+    reply = visitor.sign_in(github)
+    assert reply.status == 302, reply
+    assert "error" not in reply.location, reply.location
+    assert visitor.email() == f"bat{github.users}@example.com"
+    return reply.seconds * 1000
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The smallest value that so large a share of the values does not exceed."""
+    return sorted(values)[max(0, -(-len(values) * round(share * 1000) // 1000) - 1)]
+
+
+def compare(app: str, size: int, port: int, github: GitHub) -> tuple[list[float], list[float]]:
+    """Sign-ins at an app that tells nobody and at one that tells the API, in turn; ms each."""
+    silent, telling = free_port(), free_port()
+    url = f"http://127.0.0.1:{port}"
+    with next_app(app, silent, github.url), next_app(app, telling, github.url, YB_URL=url, YB_API_KEY=KEY):
+        for _ in range(10):  # the first requests load code
+            sign_in(silent, github)
+            sign_in(telling, github)
+        pairs = [(sign_in(silent, github), sign_in(telling, github)) for _ in range(size)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def alone(version: str, form: str, size: int, port: int, github: GitHub) -> list[float]:
+    """How long the hook took by itself, in ms."""
+    with handlers(version, form, False, github, port) as (visitor, _):
+        for _ in range(size + 10):
+            sign_in(visitor.port, github)
+        took: list[float] = json.loads(visitor.ask("GET", "/took").body)
+    return took[10:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=200, help="sign-ins of each kind (200)")
+    size = parser.parse_args().size
+    install()
+    github = GitHub()
+    print("| app | the API is | hook alone, p99 | sign-in without, p50 / p99 | with, p50 / p99 | added, p50 / p99 |")
+    print("|---|---|---|---|---|---|")
+    for app, version in zip(APPS, ("v4", "core"), strict=True):
+        for state in STATES:
+            sink = Sink()
+            with tempfile.TemporaryDirectory(prefix="yb") as folder, api(state, Path(folder), sink) as port:
+                hook = [ms for form in ("event", "callback") for ms in alone(version, form, size // 2, port, github)]
+                before = len(sink.mails)
+                without, with_it = compare(app, size, port, github)
+                if state == "running":
+                    deadline = time.monotonic() + 60
+                    while len(sink.mails) < before + size + 10 and time.monotonic() < deadline:
+                        time.sleep(0.05)
+                    assert len(sink.mails) >= size + 10, "mails are missing"
+            row = [(statistics.median(values), quantile(values, 0.99)) for values in (without, with_it)]
+            added = [with_it - without for without, with_it in zip(*row, strict=True)]
+            cells = [" / ".join(f"{ms:.1f} ms" for ms in cell) for cell in (*row, added)]
+            print(f"| {app} | {state} | {quantile(hook, 0.99):.2f} ms | {' | '.join(cells)} |", flush=True)
+    github.close()
+
+
+if __name__ == "__main__":
+    main()
