@@ -1,4 +1,7 @@
-"""The hooks within the real next-auth v4 and Auth.js, every way to sign in: how many notifications, and what they say."""
+"""The hooks within the real next-auth v4 and Auth.js, every way to sign in: how many notifications, and what they say.
+
+The handlers are those of tests/nextauth/handlers.
+"""
 
 import json
 import subprocess
