@@ -8,6 +8,7 @@ import { on } from "./live.js";
 import { number, t } from "./words.js";
 
 const PAGE = 20;
+const GROUPS = 100;
 const open = new Map(); // key of a group -> the cursors of the pages that led here
 let groups = [];
 let drawn = "";
@@ -96,7 +97,8 @@ function draw() {
   const here = current();
   const [key, place] = [here?.dataset.item, here ? items().indexOf(here) : -1];
   const wanted = by("error").value.trim();
-  fill(by("groups"), groups.map(groupSection));
+  fill(by("groups"), groups.slice(0, GROUPS).map(groupSection),
+    groups.length > GROUPS ? el("p", { class: "hint" }, t("dead.more", { count: groups.length - GROUPS })) : null);
   by("no-dead").hidden = Boolean(groups.length) || Boolean(wanted);
   by("dead-count").textContent = groups.length ? total(groups) : "";
   by("requeue-all").disabled = by("discard-all").disabled = !groups.length;
@@ -184,11 +186,17 @@ by("error").addEventListener("input", () => {
 });
 by("error").value = new URLSearchParams(location.search).get("error") || "";
 
+// The causes of a hundred thousand dead jobs take the server a while: it is asked a twentieth of the time at most.
 let soon = 0;
-const again = () => {
-  clearTimeout(soon);
-  soon = setTimeout(() => { drawn = ""; load(); }, 300);
-};
+let rested = 0;
+async function fresh() {
+  const began = performance.now();
+  drawn = "";
+  await load();
+  rested = performance.now() + 20 * (performance.now() - began);
+  soon = 0;
+}
+const again = () => { soon ||= setTimeout(fresh, Math.max(300, rested - performance.now())); };
 document.addEventListener("act-over", again);
 on("opened", again);
 let dead = null;

@@ -7,6 +7,7 @@ import { number, span, t, zone } from "./words.js";
 
 const AWAY_MS = 3000; // a short break is no news
 const shown = new Map();
+const title = document.title;
 let awayTimer = 0;
 let awaySince = 0;
 let ticking = 0;
@@ -17,6 +18,7 @@ export function banner(key, words, given = {}) {
   if (!words) {
     before?.element.remove();
     shown.delete(key);
+    document.title = shown.size ? `! ${title}` : title; // for a tab that is not looked at
     return;
   }
   const text = [words.title, words.text].join("\n");
@@ -26,6 +28,7 @@ export function banner(key, words, given = {}) {
   if (before) before.element.replaceWith(element);
   else by("banners").append(element);
   shown.set(key, { text, element });
+  document.title = `! ${title}`;
 }
 
 function away() {

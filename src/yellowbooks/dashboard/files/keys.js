@@ -58,8 +58,10 @@ function pressed(event) {
   if (event.key === "?") return void (event.preventDefault(), showHelp());
   if (event.key === "/") {
     const field = document.querySelector("main input[type=search]");
-    if (field) { event.preventDefault(); field.focus(); field.select(); }
-    return;
+    event.preventDefault();
+    if (!field) return void location.assign(PLACES.n);
+    field.focus();
+    return void field.select();
   }
   const found = own.find((one) => one.keys.includes(event.key));
   if (found && found.act(event) !== false) event.preventDefault();
