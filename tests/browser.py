@@ -61,9 +61,9 @@ def own_chromium() -> str | None:
     return os.environ.get("YB_CHROMIUM") or next(filter(None, map(shutil.which, OWN_NAMES)), None)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """The Chromium that the tests share; each opens pages of its own."""
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless Chromium, fetched where there is none."""
     if not AXE.exists():
         await asyncio.to_thread(install)
     own = own_chromium()
@@ -72,14 +72,21 @@ async def browser() -> AsyncIterator[Browser]:
         libraries = f"{os.environ.get('LD_LIBRARY_PATH', '')}:{BUILT}/lib".lstrip(":")
         environment |= {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_FILE": str(BUILT / "fonts.conf")}
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
+        launched = await playwright.chromium.launch(
             executable_path=own or BUILT / "chromium",
             # A container has no user namespaces, and little shared memory.
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--font-render-hinting=none"],
             env=environment,
         )
-        yield chromium
-        await chromium.close()
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """The Chromium that the tests share; each opens pages of its own."""
+    async with chromium() as shared:
+        yield shared
 
 
 @asynccontextmanager

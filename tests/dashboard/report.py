@@ -1,8 +1,9 @@
-"""A kind whose jobs do what their payload says: work, take long, or fail in several ways."""
+"""A kind whose jobs work, take long, or fail in several ways, until somebody brings the template that they lack."""
 
 import asyncio
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Payload
+from yellowbooks.settings import load
 
 
 class Report(Payload):
@@ -18,7 +19,7 @@ async def write(_lease: Lease, report: Report) -> None:
     await asyncio.sleep(report.seconds)
     if report.template == "evil":
         raise ValueError("<img src=x onerror=alert(1)> is no template")
-    if report.template != "daily":
+    if report.template != "daily" and not (load().settings.data_dir / report.template).exists():
         raise LookupError(f"there is no template called {report.template}")
 
 

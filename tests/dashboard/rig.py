@@ -64,13 +64,14 @@ class Rig:
         self.api = self.start("api")
         self.url = self.api.url
 
-    def start(self, *words: str) -> System:
+    def start(self, *words: str, **changes: str) -> System:
         """One role, ready."""
-        system = System(*words, **self.settings)
+        settings = self.settings | changes
+        system = System(*words, **settings)
         self.systems.append(system)
         system.read_until('"ready"')
         if words[0] == "api":
-            wait_for_port(self.port)
+            wait_for_port(int(settings["YB_PORT"]))
         return system
 
     def work(self) -> None:
@@ -89,6 +90,11 @@ class Rig:
         status, answer = self.api.ask("POST", PATH if kind == "signin-notification" else f"/api/jobs/{kind}", body)
         assert status == 202, answer
         return str(answer["jobId"])
+
+    def bring(self, template: str) -> None:
+        """From now on jobs of this template work."""
+        (self.folder / "data").mkdir(exist_ok=True)
+        (self.folder / "data" / template).touch()
 
     def stop(self) -> None:
         for system in reversed(self.systems):

@@ -58,27 +58,36 @@ async def ready(page: Page) -> None:
 async def test_every_page_passes_axe(browser: Browser, rig: Rig, dark: bool) -> None:  # noqa: F811
     await seeded(rig)
     axe = AXE.read_text("utf-8")
-    for path in PAGES:
-        async with looking(browser, rig, path, dark=dark, language="mn" if dark else "en") as page:
+    async with looking(browser, rig, PAGES[0], dark=dark, language="mn" if dark else "en") as page:
+        for path in PAGES:
+            await page.goto(rig.url + path)
             await ready(page)
-            for sheet in (False, True):
-                if sheet:
-                    await page.keyboard.press("?")
-                    await expect(page.get_by_role("dialog")).to_be_visible()
-                await page.evaluate(axe)
-                result = await page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")
-                assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in result["violations"]] == [], (
-                    path
-                )
-                assert len(result["passes"]) > 15
+            if path == PAGES[-1]:
+                await page.keyboard.press("?")
+                await expect(page.get_by_role("dialog")).to_be_visible()
+            await page.evaluate(axe)
+            result = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in result["violations"]] == [], path
+            assert len(result["passes"]) > 15
 
 
-@pytest.mark.parametrize("language", ["en", "mn"])
-async def test_nothing_is_wider_than_320_pixels(browser: Browser, rig: Rig, language: str) -> None:  # noqa: F811
+async def test_nothing_is_wider_than_320_pixels(browser: Browser, rig: Rig) -> None:  # noqa: F811
     await seeded(rig)
-    for path in PAGES:
-        async with looking(browser, rig, path, width=320, language=language) as page:
+    async with looking(browser, rig, PAGES[0], width=320, language="mn") as page:  # its words are the longer ones
+        for path in PAGES:
+            await page.goto(rig.url + path)
             await ready(page)
             assert await page.evaluate("document.documentElement.scrollWidth") == 320, path
             assert await page.evaluate(WIDE) == [], path
             assert await page.evaluate(SMALL) == [], path
+
+
+async def test_without_scripts_a_page_says_so(browser: Browser, rig: Rig) -> None:  # noqa: F811
+    context = await browser.new_context(java_script_enabled=False, locale="mn")
+    page = await context.new_page()
+    await page.goto(f"{rig.url}/dashboard/dead")
+    assert "JavaScript унтраалттай" in await page.inner_text("noscript")
+    await page.get_by_role("button", name="English").click()
+    assert "yellowbooks dlq" in await page.inner_text("noscript")
+    assert page.url == f"{rig.url}/dashboard/dead"
+    await context.close()

@@ -27,10 +27,20 @@ def guard(keys: Sequence[str], *, open_to_all: bool, setting: str) -> Guard:
         if not sum(hmac.compare_digest(key, given) for key in known):  # a sum: every key is compared, always
             raise NotAuthorizedException(
                 f"send a key of {setting} as «Authorization: Bearer KEY»",
-                headers={"WWW-Authenticate": 'Bearer, Basic realm="yellowbooks", charset="UTF-8"'},
+                headers={"WWW-Authenticate": _challenge(connection.headers.get("accept", ""))},
             )
 
     return check
+
+
+def _challenge(accept: str) -> str:
+    """What an answer without a key asks for (RFC 9110, section 11.6.1).
+
+    Chromium takes a header of two challenges for one of the first, so that it would never ask a person for the key:
+    where a page is wanted, Basic stands alone.
+    """
+    basic = 'Basic realm="yellowbooks", charset="UTF-8"'
+    return basic if "text/html" in accept else f"Bearer, {basic}"
 
 
 def _given(header: str) -> bytes:

@@ -19,6 +19,8 @@ function step(event, before) {
     el("p", { class: "what" }, el("strong", {}, tried("event", event.event)),
       event.attempt ? el("span", { class: "soft" }, ` ${t("job.attempt", { attempt: event.attempt })}`) : null,
       time(event.at, { millis: true, day: "other" }), since === null ? null : el("span", { class: "soft" }, `+${span(since)}`)),
+    event.by ? el("p", { class: "soft" }, t("job.operator", { by: event.by })) : null,
+    event.nextAttemptAt ? el("p", { class: "soft" }, t("job.next"), " ", time(event.nextAttemptAt, { day: "other" })) : null,
     event.worker ? el("p", { class: "soft" }, t("job.by", { worker: event.worker })) : null,
     event.detail ? el("p", { class: event.event === "replied" ? "mono" : "" }, event.detail) : null,
     event.error ? el("p", { class: "error", lang: "en" }, event.error) : null,
@@ -27,7 +29,7 @@ function step(event, before) {
 
 function facts() {
   const given = [
-    ["jobs.type", job.type], ["job.user", job.userId], ["job.request", job.requestId && el("span", { class: "mono" }, job.requestId)],
+    ["jobs.type", job.type], ["job.user", job.userId || job.userRef], ["job.request", job.requestId && el("span", { class: "mono" }, job.requestId)],
     ["jobs.attempts", `${job.attempts}/${job.maxAttempts}`], ["jobs.created", time(job.createdAt, { day: true })],
     ["job.updated", job.updatedAt && time(job.updatedAt, { day: true })],
     ["job.message", job.mail?.messageId && el("span", { class: "mono" }, job.mail.messageId)],
@@ -93,7 +95,8 @@ async function load() {
     if (!job) fill(by("job-head"), el("p", { class: "fault" }, error.message));
     return;
   }
-  banner("job", null);
+  const [trouble] = job.trouble || [];
+  banner("job", trouble ? { title: t("job.part"), text: trouble.error } : null, { kind: "warn" });
   const now = JSON.stringify(job);
   if (now === drawn) return;
   drawn = now;

@@ -23,7 +23,7 @@ function wanted() {
 function line(job) {
   return row(table, [
     jobLink(job.jobId), state(job.status),
-    el("span", {}, el("span", { class: "kind" }, job.type), job.userId ? el("span", { class: "soft under" }, job.userId) : null),
+    el("span", {}, el("span", { class: "kind" }, job.type), job.userId || job.userRef ? el("span", { class: "soft under" }, job.userId || job.userRef) : null),
     `${job.attempts}/${job.maxAttempts}`, time(job.createdAt, { day: "other" }),
     job.error ? el("span", { class: "error", lang: "en" }, job.error) : "–",
   ]);

@@ -1,7 +1,7 @@
 // «Did this person get the mail?»: a sentence first, then the jobs that say so.
 import { get, query } from "./ask.js";
 import { el, fill, jobLink, state, time } from "./dom.js";
-import { t } from "./words.js";
+import { t, tried } from "./words.js";
 
 const SHOWN = 10;
 let asking = null;
@@ -17,7 +17,7 @@ function verdict(job) {
 
 function line(job) {
   return el("li", {}, state(job.status), jobLink(job.jobId), el("span", { class: "soft" }, job.type),
-    job.userId ? el("span", { class: "soft" }, job.userId) : null, time(job.createdAt, { day: "other" }),
+    job.userId || job.userRef ? el("span", { class: "soft" }, job.userId || job.userRef) : null, time(job.createdAt, { day: "other" }),
     job.error ? el("span", { class: "error", lang: "en" }, job.error) : null);
 }
 
@@ -45,7 +45,7 @@ async function look(form, place) {
     const [newest] = found.jobs;
     if (!newest) return fill(place, el("p", { class: "verdict no" }, el("strong", {}, t("verdict.nothing")), " ", t("verdict.nothing_text", { wanted })));
     fill(place, verdict(newest), await words(newest, signal),
-      el("p", { class: "soft" }, t("verdict.found", { count: found.jobs.length, by: t(`by.${found.by}`), took: Math.round(found.tookMs) })),
+      el("p", { class: "soft" }, t("verdict.found", { count: found.jobs.length, by: tried("by", found.by), took: Math.round(found.tookMs) })),
       el("ol", { class: "found" }, found.jobs.slice(0, SHOWN).map(line)));
   } catch (error) {
     if (error.name !== "AbortError") fill(place, el("p", { class: "fault" }, error.message));
