@@ -33,7 +33,7 @@ BELOW: dict[str, set[str]] = {
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "metrics": {"jobs"},
-    "operators": {"api", "jobs", "views"},
+    "operators": {"api", "joblog", "jobs", "views"},
     "dashboard": set(),  # what it shows and does goes over HTTP
     "wiring": {"signin", "joblog", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
     "webhooks": {"signin", "jobs"},

@@ -189,7 +189,7 @@ class Settings:
     mail_secret: str | None = setting(
         "",
         _secret,
-        "keys the mails' Message-IDs and the hashes of suppressed addresses; bounces are taken in only with it",
+        "keys the mails' Message-IDs and the hashes that suppressed addresses and searches go by; bounces need it",
         "a-key-of-16-or-more",
         secret=True,
     )

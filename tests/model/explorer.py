@@ -228,7 +228,7 @@ class Explorer:
         other = None
         if worker.outcome != "completed":
             other = {"outcome": worker.outcome, "error": "e", "spent": True}
-        said = {"ids": [worker.job], "tokens": [worker.token], "others": [other]}
+        said = {"ids": [worker.job], "tokens": [worker.token], "others": [other], "words": []}
         [answer], _ = self.call(after.store, "settle", **said, channels={}, pace=1, release=None)
         if answer == "settled":
             if worker.token in after.settled:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,71 @@ import uvicorn
 from tests.parts import Ping, Told, eventually
 from tests.test_up import free_port
 from yellowbooks.api import ApiParts, create_app
+from yellowbooks.joblog import JobLog, LogUnavailable, Recorder
 from yellowbooks.jobs import Kind, Queue
-from yellowbooks.operators import Now, Watch, live_routes
+from yellowbooks.operators import Desk as OperatorsDesk
+from yellowbooks.operators import Now, Watch, finding_routes, live_routes, page_route
+from yellowbooks.settings import Settings
+from yellowbooks.wiring import kinds as job_kinds
+from yellowbooks.wiring import open_inbox, sign_in_handler
+from yellowbooks.wiring.operators import ShownMails
+
+
+class Asked:
+    """The job log as the routes ask it."""
+
+    def __init__(self, log: JobLog) -> None:
+        self.log, self.away = log, False
+
+    async def ask(self, work: Callable[[JobLog], Any]) -> Any:
+        if self.away:
+            raise ConnectionError("the log is away")
+        try:
+            return await asyncio.to_thread(work, self.log)
+        except LogUnavailable as error:
+            raise ConnectionError(str(error)) from error
 
 
 class Desk:
     """The operators' routes, and what stands behind them."""
 
-    def __init__(self, queue: Queue, folder: Path) -> None:
+    def __init__(self, queue: Queue, folder: Path, database: str) -> None:
         self.queue, self.folder, self.told = queue, folder, Told()
+        self.settings = Settings(data_dir=folder)
         self.watch = Watch(queue, linger=0.3)
         self.now = Now(queue, self.watch)
+        self.job_log = JobLog(database)
+        self.log = Asked(self.job_log)
+        kinds = [*job_kinds(self.settings), Kind("ping", Ping)]
+        self.desk = OperatorsDesk(
+            queue=queue, log=self.log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(self.settings)
+        )
         self.stop = False
 
+    def working(self, kind: Kind[Any]) -> Kind[Any]:
+        """The kind with the handler of a worker."""
+        return replace(kind, handler=sign_in_handler(self.settings, open_inbox(self.settings), self.queue))
+
+    @asynccontextmanager
+    async def recording(self) -> AsyncIterator[None]:
+        """A recorder writes the log."""
+        stop = asyncio.Event()
+        recorder = Recorder(self.queue, self.job_log, on_trouble=self.told, on_recovered=lambda: None)
+        running = asyncio.create_task(recorder.run(stop))
+        await asyncio.to_thread(self.job_log.migrate)
+        yield
+        stop.set()
+        await running
+
     def routes(self) -> list[Any]:
-        return live_routes(self.now, self.watch, lambda: self.stop)
+        live = live_routes(self.now, self.watch, lambda: self.stop)
+        return [*live, *finding_routes(self.desk), page_route(self.desk)]
 
     def app(self, **changes: Any) -> Any:
         parts: dict[str, Any] = {
-            "queue": self.queue, "kinds": [Kind("ping", Ping)], "find": self._find, "inbox": None, "api_keys": (),
-            "admin_keys": (), "tell": self.told, "close": self.watch.close, "operator_routes": self.routes(),
+            "queue": self.queue, "kinds": list(self.desk.kinds.values()), "find": self._find, "inbox": None,
+            "api_keys": (), "admin_keys": (), "tell": self.told, "close": self.watch.close,
+            "operator_routes": self.routes(),
         }  # fmt: skip
         return create_app(ApiParts(**(parts | changes)))
 
@@ -69,8 +115,10 @@ async def told(reply: httpx.Response) -> AsyncIterator[tuple[str, str, Any]]:
 
 
 @pytest.fixture
-def desk(queue: Queue, tmp_path: Path) -> Desk:
-    return Desk(queue, tmp_path)
+def desk(queue: Queue, tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(queue, tmp_path, f"sqlite:///{tmp_path}/log.sqlite3")
+    yield desk
+    desk.job_log.close()
 
 
 @pytest.fixture

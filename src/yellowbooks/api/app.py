@@ -14,7 +14,7 @@ from yellowbooks import __version__
 from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
-from yellowbooks.api.jobs import Find, Refuse, counted, enqueue_route, follow_route
+from yellowbooks.api.jobs import Find, Refuse, answer_request_name, counted, enqueue_route, follow_route
 from yellowbooks.api.keys import guard
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
@@ -87,6 +87,7 @@ def create_app(parts: ApiParts) -> Litestar:
             Exception: counted(crashed(parts.tell), parts.refused),
         },
         on_shutdown=[parts.close],
+        before_send=[answer_request_name],
         on_app_init=[_no_logging],
     )
 

@@ -1,5 +1,7 @@
 """Enqueue a job and follow it; every kind gets its POST from its payload type."""
 
+import re
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
+from litestar.types import Message, Scope
 
 from yellowbooks.api.keys import Guard
 from yellowbooks.api.problems import problem, retry_after
@@ -22,6 +25,19 @@ Refuse = Callable[[str, str], None]
 FULL_RETRY_MS = 30_000
 WORDS = {"seen": "duplicate", "limited": "limited", "full": "full"}
 STATUS_WORDS = {400: "invalid", 401: "unauthorized", 413: "too_large", 500: "failed"}
+REQUEST = "x-request-id"
+_NAME = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")  # without an @: a name of a request is shown to whoever operates
+
+
+def request_name(given: str | None) -> str:
+    """The caller's X-Request-Id, or a new one where he sent none that is up to 64 letters, digits and . _ : / + = -."""
+    return given if given is not None and _NAME.fullmatch(given) else secrets.token_hex(8)
+
+
+async def answer_request_name(message: Message, scope: Scope) -> None:
+    """Put the request's name into the answer, whatever that is."""
+    if message["type"] == "http.response.start" and (name := scope["state"].get(REQUEST)):
+        message["headers"] = [*message.get("headers", ()), (REQUEST.encode(), name.encode())]
 
 
 def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refuse: Refuse) -> HTTPRouteHandler:
@@ -36,10 +52,11 @@ def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refus
         operation_id=f"enqueue-{kind.name}",
     )
     async def enqueue(request: Request[Any, Any, Any], body: RawBody) -> Response[dict[str, Any]]:
+        name = request.scope["state"][REQUEST] = request_name(request.headers.get(REQUEST))
         try:
             if request.content_type[0] != "application/json":
                 raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
-            job_id, receipt = await queue.admit(kind, kind.parse(body))
+            job_id, receipt = await queue.admit(kind, kind.parse(body), request=name)
         except (Invalid, QueueUnavailable) as error:
             refuse(kind.name, "invalid" if isinstance(error, Invalid) else "unavailable")
             raise

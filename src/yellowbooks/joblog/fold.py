@@ -1,16 +1,17 @@
 """How events become a row: pure, so that a batch told twice, in part or out of order gives the same row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from yellowbooks.jobs import Event
+from yellowbooks.jobs import KEY_LENGTH, Event
 
 
 class Row(msgspec.Struct, kw_only=True):
     """A job as the log holds it. Times are milliseconds since 1970-01-01T00:00:00Z.
 
-    `last_event` is the place of the newest event in it. `history` has only the lines that the table lacks, one
+    `last_event` is the place of the newest event in it. `request_id` names the request that brought it, `ref` is the
+    first key that it is found by: whom it is about. `history` has only the lines that the table lacks, one
     event each as JSON; `fresh` says that they replace what the table has, as the job was admitted anew.
     """
 
@@ -27,6 +28,8 @@ class Row(msgspec.Struct, kw_only=True):
     next_attempt_at: int | None = None
     error: str | None = None
     history: str = ""
+    request_id: str | None = None
+    ref: str | None = None
     fresh: bool = False
 
 
@@ -41,7 +44,11 @@ def place(position: str) -> str:
     return f"{int(milliseconds):016d}-{int(sequence):010d}"
 
 
-def fold(events: Iterable[Event], known: Mapping[str, Row]) -> list[Row]:
+Heard = Callable[[Row | None, Event], None]
+"""Hears of an event that the log did not have, and of the job's row before it."""
+
+
+def fold(events: Iterable[Event], known: Mapping[str, Row], heard: Heard = lambda _row, _event: None) -> list[Row]:
     """The rows of the jobs that these events change, by job id; events that a known row has are passed over.
 
     Raises `ValueError` where an event has no position or cannot be read. `known` is left as it is.
@@ -53,6 +60,7 @@ def fold(events: Iterable[Event], known: Mapping[str, Row]) -> list[Row]:
     for at, event in sorted(((place(event.position), event) for event in events), key=lambda pair: pair[0]):
         row = rows.get(event.job) or known.get(event.job)
         if row is None or row.last_event < at:
+            heard(row, event)
             rows[event.job] = _apply(row, event, at)
     return [rows[job_id] for job_id in sorted(rows)]
 
@@ -60,8 +68,9 @@ def fold(events: Iterable[Event], known: Mapping[str, Row]) -> list[Row]:
 def _apply(before: Row | None, event: Event, at: str) -> Row:
     if before is None or event.name == "admitted":
         row = Row(
-            job_id=event.job, kind=event.kind, status=event.state, created_at=event.at, fresh=event.name == "admitted"
-        )
+            job_id=event.job, kind=event.kind, status=event.state, created_at=event.at,
+            request_id=event.request, ref=(event.found or "")[:KEY_LENGTH] or None, fresh=event.name == "admitted",
+        )  # fmt: skip
     else:
         row = msgspec.structs.replace(before)
     _apply_name(row, event)
@@ -69,7 +78,8 @@ def _apply(before: Row | None, event: Event, at: str) -> Row:
     row.max_attempts = event.max_attempts or row.max_attempts
     row.next_attempt_at = event.due
     row.last_event = at
-    row.history += msgspec.json.encode(msgspec.structs.replace(event, position="")).decode() + "\n"
+    line = msgspec.structs.replace(event, position="", found=None, request=None)
+    row.history += msgspec.json.encode(line).decode() + "\n"
     return row
 
 

@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from yellowbooks.joblog.fold import fold
+from yellowbooks.joblog.minutes import MinuteCounts, living, minute_in, since, write_tally
+from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
 from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, row_of, upsert_for, values_of
+from yellowbooks.joblog.tally import Tally
 from yellowbooks.jobs import Event, Job
 
-HEAD = "0001"  # the newest migration
+HEAD = "0002"  # the newest migration
 BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
 IDS_AT_ONCE = 1000  # both databases bound the parameters of a statement
 POSTGRES = {
@@ -81,25 +84,55 @@ class JobLog:
             for start in range(0, len(job_ids), IDS_AT_ONCE):
                 for found in connection.execute(known_of(job_ids[start : start + IDS_AT_ONCE])):
                     known[found.job_id] = row_of(found)
-            if rows := fold(events, known):
+            tally = Tally()
+            if rows := fold(events, known, tally.hear):
                 connection.execute(upsert_for(self._dialect), [values_of(row) for row in rows])
+                write_tally(connection, self._dialect, tally)
 
     def find(self, job_id: str) -> Job | None:
         """What the log knows of a job, or None. Raises `LogUnavailable`."""
+        found = self._look(one_of(job_id))
+        return job_of(found[0]) if found else None
+
+    def row(self, job_id: str) -> JobRow | None:
+        """A job as a list shows it, or None. Raises `LogUnavailable`."""
+        found = self._look(found_by_id(job_id))
+        return row_in(found[0]) if found else None
+
+    def search(self, key: str, limit: int = MOST) -> list[JobRow]:
+        """The newest jobs that are found by a key. Raises `LogUnavailable`."""
+        return [row_in(found) for found in self._look(found_by_key(key, limit))]
+
+    def requested(self, name: str, limit: int = MOST) -> list[JobRow]:
+        """The jobs that a request of this name brought. Raises `LogUnavailable`."""
+        return [row_in(found) for found in self._look(found_by_request(name, limit))]
+
+    def page(self, limit: int, **wanted: Any) -> list[JobRow]:
+        """The newest jobs of a list; what is wanted is that of `Listed`. Raises `LogUnavailable`."""
+        return [row_in(found) for found in self._look(page_of(Listed(**wanted), limit))]
+
+    def minutes(self, at: int) -> list[MinuteCounts]:
+        """The minutes that began at `at` (ms since 1970) or later and had events, in order. Raises `LogUnavailable`."""
+        return [minute_in(found) for found in self._look(since(at))]
+
+    def living(self) -> int:
+        """How many jobs are not at their end. Raises `LogUnavailable`."""
+        return sum(found[0] for found in self._look(living()))
+
+    def _look(self, query: Select[Any]) -> Sequence[Any]:
         try:
-            return self._find(job_id)
+            return self._rows(query)
         except ValueError:
-            return None  # an id that the database cannot hold, such as one with a NUL
+            return []  # an id that the database cannot hold, such as one with a NUL
         except LogUnavailable:
             with self._reached():
                 migrated = self._revision() is not None
             # Before a recorder has been here there is no table, and nothing was logged; it may come in between.
-            return self._find(job_id) if migrated else None
+            return self._rows(query) if migrated else []
 
-    def _find(self, job_id: str) -> Job | None:
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with self._reached(), self._engine.connect() as connection:
-            found = connection.execute(one_of(job_id)).one_or_none()
-        return None if found is None else job_of(found)
+            return connection.execute(query).all()
 
     def close(self) -> None:
         """Close the connections; one that a call in another thread still uses closes when that call ends."""

@@ -1,4 +1,4 @@
-"""The one table of the job log, what its columns hold, and every statement on it."""
+"""The tables of the job log, what their columns hold, and the statements on its rows."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     case,
     select,
+    text,
 )
 from sqlalchemy import (
     Row as Found,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yellowbooks.joblog.fold import Row
+from yellowbooks.joblog.tally import COUNTED
 from yellowbooks.jobs import Event, Job, State, failure
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,6 +72,7 @@ def _as_text(moment: datetime) -> str:
 
 
 metadata = MetaData()
+_REQUESTED, _FAILED = text("request_id IS NOT NULL"), text("error IS NOT NULL")
 job_log = Table(
     "job_log",
     metadata,
@@ -86,9 +89,50 @@ job_log = Table(
     Column("error", Text),
     Column("last_event", Text, nullable=False),
     Column("history", Text, nullable=False),
+    Column("request_id", Text),
+    Column("ref", Text),
     PrimaryKeyConstraint("job_id", name="pk_job_log"),
     CheckConstraint(f"status IN ({', '.join(repr(state.value) for state in State)})", name="ck_job_log_status"),
-    Index("ix_job_log_status_created_at", "status", "created_at"),
+    Index("ix_job_log_created", "created_at", "job_id"),
+    Index("ix_job_log_status", "status", "created_at", "job_id"),
+    Index("ix_job_log_kind", "kind", "created_at", "job_id"),
+    Index("ix_job_log_request", "request_id", sqlite_where=_REQUESTED, postgresql_where=_REQUESTED),
+    Index("ix_job_log_failed", "created_at", "job_id", sqlite_where=_FAILED, postgresql_where=_FAILED),
+)
+# Keys of the search: hashes, each with its jobs, newest first. `created_at` is the job's: where an id came anew, the
+# keys of the one before are not those of a row any more.
+job_key = Table(
+    "job_key",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("job_id", Text, nullable=False),
+    PrimaryKeyConstraint("key", "created_at", "job_id", name="pk_job_key"),
+    sqlite_with_rowid=False,
+)
+job_minute = Table(
+    "job_minute",
+    metadata,
+    Column("minute", UtcTime, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in COUNTED.values()),
+    Column("waits", Text, nullable=False),
+    Column("runs", Text, nullable=False),
+    PrimaryKeyConstraint("minute", name="pk_job_minute"),
+)
+operator_act = Table(
+    "operator_act",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("id", name="pk_operator_act"),
+    Index("ix_operator_act_what", "what", "id"),
 )
 _TIMES = ("created_at", "started_at", "processed_at", "next_attempt_at")
 _WITHOUT_HISTORY = [column for column in job_log.c if column.name != "history"]
@@ -111,21 +155,27 @@ def one_of(job_id: str) -> Select[Any]:
     return select(job_log).where(job_log.c.job_id == job_id)
 
 
-def upsert_for(dialect: str) -> Executable:
-    """Writes rows as `values_of` gives them; one that is not newer than the table's changes nothing."""
+def insert_for(dialect: str, table: Table) -> Any:
+    """An insert as the database has it, with `on_conflict_do_update`."""
     # Each dialect costs some MB, so only the one in use is imported.
     if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415  see above
     else:
         from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # noqa: PLC0415  see above
-    statement = insert(job_log)
+    return insert(table)
+
+
+def upsert_for(dialect: str) -> Executable:
+    """Writes rows as `values_of` gives them; one that is not newer than the table's changes nothing."""
+    statement = insert_for(dialect, job_log)
     new = statement.excluded
     changed: dict[str, Any] = {column.name: new[column.name] for column in _WITHOUT_HISTORY}
     del changed["job_id"]
     changed["history"] = case((bindparam("fresh", type_=Boolean), new.history), else_=job_log.c.history + new.history)
-    return statement.on_conflict_do_update(
+    upsert: Executable = statement.on_conflict_do_update(
         index_elements=[job_log.c.job_id], set_=changed, where=job_log.c.last_event < new.last_event
     )
+    return upsert
 
 
 def values_of(row: Row) -> dict[str, Any]:
@@ -164,6 +214,16 @@ def job_of(found: Found[Any]) -> Job:
         failed=failure(history),
         history=history,
     )
+
+
+def moment_of(milliseconds: int) -> datetime:
+    """Milliseconds since 1970 as a moment."""
+    return EPOCH + milliseconds * MILLISECOND
+
+
+def milliseconds_of(moment: datetime | None) -> int | None:
+    """A moment as milliseconds since 1970."""
+    return _milliseconds(moment)
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

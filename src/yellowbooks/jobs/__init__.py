@@ -4,6 +4,7 @@ from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.dead_letters import Wanted, causes, find
 from yellowbooks.jobs.events import Event
+from yellowbooks.jobs.finder import KEY_LENGTH, Finder
 from yellowbooks.jobs.fitness import Unfit, judge, measure
 from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, fingerprint, unhandled
@@ -20,10 +21,12 @@ from yellowbooks.jobs.worker import Worker
 
 __all__ = [
     "JOB_ID",
+    "KEY_LENGTH",
     "Backoff",
     "Event",
     "Failure",
     "Fault",
+    "Finder",
     "Invalid",
     "Job",
     "Kind",

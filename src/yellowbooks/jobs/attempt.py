@@ -7,7 +7,7 @@ from typing import Any
 
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
-from yellowbooks.jobs.outcome import Outcome, TimeLimit, decide
+from yellowbooks.jobs.outcome import ERROR_LENGTH, Completed, Outcome, TimeLimit, decide, printable
 
 
 class Runner:
@@ -23,32 +23,34 @@ class Runner:
         """The outcome of an attempt. Raises `LeaseLost` and `asyncio.CancelledError`; nothing else."""
         began = time.monotonic()
         error: Exception | None = None
+        said: object = None
         try:
             payload = self.kind.decode(lease.payload)
             if self.kind.time_limit is None:
-                await self._handle(lease, payload)
+                said = await self._handle(lease, payload)
             else:
-                await self._within(self.kind.time_limit, lease, payload)
+                said = await self._within(self.kind.time_limit, lease, payload)
         except LeaseLost:
             raise
         except Exception as failure:  # whatever a handler raises is its answer
             error = failure
         if error is None:
-            return decide(None, lease.attempt, lease.job_id, self._rules)
+            words = printable(said)[:ERROR_LENGTH] if isinstance(said, str) else ""
+            return Completed(words) if words else decide(None, lease.attempt, lease.job_id, self._rules)
         age = (lease.started - lease.created) / 1000 + time.monotonic() - began
         return decide(error, lease.attempt, lease.job_id, self._rules, lease.uncertain, age)
 
-    async def _handle(self, lease: Lease, payload: Any) -> None:
+    async def _handle(self, lease: Lease, payload: Any) -> object:
         if self._threaded:
             loop = asyncio.get_running_loop()
-            await asyncio.to_thread(self.kind.handler, ThreadLease(lease, loop), payload)
-        else:
-            await self.kind.handler(lease, payload)
+            return await asyncio.to_thread(self.kind.handler, ThreadLease(lease, loop), payload)
+        said: object = await self.kind.handler(lease, payload)
+        return said
 
-    async def _within(self, seconds: float, lease: Lease, payload: Any) -> None:
+    async def _within(self, seconds: float, lease: Lease, payload: Any) -> object:
         try:
             async with asyncio.timeout(seconds) as limit:
-                await self._handle(lease, payload)
+                return await self._handle(lease, payload)
         except TimeoutError as error:
             if not limit.expired():
                 raise

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 
 from yellowbooks.jobs.backoff import Backoff
+from yellowbooks.jobs.finder import Finder
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Doubt, Rules
 from yellowbooks.jobs.stored import Stored
@@ -90,6 +91,7 @@ class Kind(Generic[P]):
     `unique` takes one job a key within so many seconds; `exclusive` runs one job a key at a time. `time_limit` (s)
     ends an attempt; `deadline` (s) is how old a job may get by being put off. `doubt` says what happens when a worker
     was lost after the commit: see `outcome.Uncertain`. `recovers` names causes of death that pass by themselves.
+    A handler that returns text says it in the job's history. `finder` says what jobs are found by, and what is masked.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Kind(Generic[P]):
     time_limit: float | None = None
     deadline: float = 86_400.0
     recovers: Recovery | None = None
+    finder: Finder[Any] | None = None
     _stored: Stored[P] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -69,7 +69,9 @@ class TimeLimit(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The work is done."""
+    """The work is done. `words` is one line of what it has to say, such as the other side's answer."""
+
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

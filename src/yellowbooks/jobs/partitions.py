@@ -99,13 +99,13 @@ class Partitions(Queue):
     # Verbs of the callers
 
     async def admit(
-        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None
+        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None, request: str | None = None
     ) -> tuple[str, Receipt]:
         part = self._part_for(kind, payload)
         first = await self._first(payload.job_id, part)
         if payload.job_id is not None and first is not part:
             return payload.job_id, await _seen(first, payload.job_id)
-        return await part.admit(kind, payload, delay=delay, lane=lane)
+        return await part.admit(kind, payload, delay=delay, lane=lane, request=request)
 
     async def admit_many(
         self, kind: Kind[P], payloads: Iterable[P], *, delay: float = 0.0, lane: Lane | None = None
@@ -273,6 +273,9 @@ class Partitions(Queue):
                 page, cursor, _ = await part.dead(count, cursor)  # noqa: PLW2901  the pages that follow
                 found += [job for job in page if _died(job) >= last]
         return found, str(last * 2048), total
+
+    async def stored(self, job_ids: Sequence[str]) -> list[tuple[str, bytes] | None]:
+        return await self._wherever(job_ids, lambda part, ids: part.stored(ids), None)
 
     async def explain(self, job_id: str) -> str:
         return await (await self._owner(job_id)).explain(job_id)

@@ -13,7 +13,7 @@ from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.fitness import inspect
 from yellowbooks.jobs.job import Job
-from yellowbooks.jobs.kind import Kind, Lane, P, account
+from yellowbooks.jobs.kind import Kind, Lane, P
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
@@ -27,10 +27,12 @@ from yellowbooks.jobs.verbs import (
     Place,
     Receipt,
     Requeue,
+    admission,
     body_of,
     claimable,
     held,
     settlement,
+    words_of,
 )
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
@@ -83,12 +85,12 @@ class Queue:
     # Verbs of the callers
 
     async def admit(
-        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None
+        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None, request: str | None = None
     ) -> tuple[str, Receipt]:
         """Take one job in, to run after `delay` seconds. Gives its id (the caller's `job_id`, or a new one) and what
-        became of the request."""
-        admission, body = self._admission(kind, payload, delay, lane, secrets.token_bytes(6))
-        return admission.id, await self._admissions((admission, body))
+        became of the request, which the job log finds under the name `request`."""
+        pair = self._admission(kind, payload, delay, lane, secrets.token_bytes(6), request)
+        return pair[0].id, await self._admissions(pair)
 
     async def admit_many(
         self, kind: Kind[P], payloads: Iterable[P], *, delay: float = 0.0, lane: Lane | None = None
@@ -197,6 +199,7 @@ class Queue:
                 ids=[lease.job_id for lease, _ in some],
                 tokens=[lease.token for lease, _ in some],
                 others=[settlement(lease, outcome, known.get(lease.kind)) for lease, outcome in some],
+                words=words_of([outcome for _, outcome in some]),
                 channels=channels,
                 pace=self.pace,
                 release=self._release,
@@ -307,6 +310,12 @@ class Queue:
         cursor = f"{shown[-1][1]:.0f}" if len(page) > count else None
         return [job for job in jobs if job], cursor, total
 
+    async def stored(self, job_ids: Sequence[str]) -> list[tuple[str, bytes] | None]:
+        """The kind and the stored payload of each job; None where it is unknown or ended, and so has none."""
+        keys = [f"{self.tag}:job:{job_id}" for job_id in job_ids]
+        found = await self.link.reach(lambda: self.link.client.mget(keys)) if keys else []
+        return [record.stored_of(raw or b"") for raw in found]
+
     async def explain(self, job_id: str) -> str:
         """One sentence on why a job is where it is, and what happens next."""
         return explain(await self.show(job_id), await self.look(job_id))
@@ -354,20 +363,11 @@ class Queue:
         return secrets.token_hex(10)
 
     def _admission(
-        self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes
+        self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes, request: str | None = None
     ) -> tuple[Admission, bytes]:
-        rate, unique = kind.rate, kind.unique
-        counted = rate is not None and payload.key() is not None
-        admission = Admission(
-            payload.job_id or self._new_id(),
-            rate.limit if rate and counted else 0,
-            round(rate.window * 1000) if rate and counted else 0,
-            round(delay * 1000) if delay > 0 else None,
-            account(kind.name, payload.key() or "").decode() if unique else None,
-            round(unique * 1000) if unique else 0,
-        )
+        wanted = admission(kind, payload, payload.job_id or self._new_id(), delay, request)
         # An id that was made here comes again only as the same request told twice; nothing need tell the two apart.
-        return admission, body_of(kind, payload, lane, nonce if payload.job_id else b"")
+        return wanted, body_of(kind, payload, lane, nonce if payload.job_id else b"")
 
     def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
         """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""

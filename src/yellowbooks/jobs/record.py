@@ -110,6 +110,12 @@ def parse(raw: bytes) -> Record | None:
     )  # fmt: skip
 
 
+def stored_of(raw: bytes) -> tuple[str, bytes] | None:
+    """The kind and the payload in a record, or None where it has none."""
+    record = parse(raw)
+    return (record.kind, record.payload) if record and record.payload else None
+
+
 def claimed(raw: bytes) -> tuple[bool, int, int, int, int, str, str, bytes] | None:
     """What a lease needs of a record that was claimed, in a third of the time of `parse`: whether it is as it was
     before the claim, attempts, uncertain, created, started, token, kind, payload. None where it cannot be read."""

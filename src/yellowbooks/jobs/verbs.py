@@ -16,7 +16,10 @@ from yellowbooks.jobs.survey import Survey
 
 
 class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `admit` takes of one job; its body travels beside it. `delay` and the windows are milliseconds."""
+    """What `admit` takes of one job; its body travels beside it. `delay` and the windows are milliseconds.
+
+    `found` has the keys that the job may be found by, `request` the name of the request that brought it.
+    """
 
     id: str
     limit: int = 0
@@ -24,6 +27,8 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
     delay: int | None = None
     unique: str | None = None
     unique_window: int = 0
+    found: str | None = None
+    request: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -121,7 +126,7 @@ VERBS: dict[str, Script[Any]] = {
     "leave": Script("leave", str, args=("worker",)),
     "commit": Script("commit", list[str], args=("items", "lease"), item=Held),
     "settle": Script(
-        "settle", list[str], args=("ids", "tokens", "others", "channels", "pace", "release"), item=Settlement
+        "settle", list[str], args=("ids", "tokens", "others", "words", "channels", "pace", "release"), item=Settlement
     ),
     "release": Script("release", list[str], args=("items",), item=Held),
     "note": Script("note", list[str], args=("items",), item=Note),
@@ -151,6 +156,28 @@ def claimable(kind: Kind[Any] | str) -> Claimable:
 def held(leases: Sequence[Lease]) -> list[Held]:
     """Leases as the verbs of their holder take them."""
     return [Held(lease.job_id, lease.token) for lease in leases]
+
+
+def admission(kind: Kind[Any], payload: Any, job_id: str, delay: float, request: str | None) -> Admission:
+    """A request as `admit` takes it; `delay` is seconds."""
+    rate, unique = kind.rate, kind.unique
+    counted = rate is not None and payload.key() is not None
+    return Admission(
+        job_id,
+        rate.limit if rate and counted else 0,
+        round(rate.window * 1000) if rate and counted else 0,
+        round(delay * 1000) if delay > 0 else None,
+        account(kind.name, payload.key() or "").decode() if unique else None,
+        round(unique * 1000) if unique else 0,
+        "".join(kind.finder.keys(job_id, payload)) or None if kind.finder else None,
+        request,
+    )
+
+
+def words_of(outcomes: Sequence[Outcome]) -> list[str]:
+    """What completed attempts say of themselves, one a settlement; none where none says anything."""
+    words = [outcome.words if isinstance(outcome, Completed) else "" for outcome in outcomes]
+    return words if any(words) else []
 
 
 def settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settlement | None:

@@ -4,7 +4,8 @@ from typing import Protocol
 
 from yellowbooks.mail.bounce import NoReport
 from yellowbooks.mail.dkim import Key, Signer, make_key
-from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail
+from yellowbooks.mail.identity import fold, name_in, name_of
+from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail, shown_parts
 from yellowbooks.mail.intake import BounceIntake, Taken
 from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
@@ -63,8 +64,12 @@ __all__ = [
     "Unusable",
     "by_operator",
     "compose",
+    "fold",
     "lifted",
     "lint",
     "mailbox",
     "make_key",
+    "name_in",
+    "name_of",
+    "shown_parts",
 ]  # fmt: skip

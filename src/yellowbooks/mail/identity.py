@@ -13,8 +13,19 @@ _ID = re.compile(r"<?([0-9a-f]{24})([0-9a-f]{16})@[^<>@\s]{1,255}>?")
 
 def identify(key: str, recipient: str, secret: bytes) -> str:
     """40 hexadecimal digits: a hash of the job's `key`, then the proof of its recipient; both keyed with `secret`."""
-    name = hashlib.blake2b(key.encode(), key=secret[:64], digest_size=12).hexdigest()
+    name = name_of(key, secret)
     return name + _proof(name, recipient, secret)
+
+
+def name_of(key: str, secret: bytes) -> str:
+    """The part of a mail's id that names its job: 24 hexadecimal digits."""
+    return hashlib.blake2b(key.encode(), key=secret[:64], digest_size=12).hexdigest()
+
+
+def name_in(message_id: str) -> str | None:
+    """The part of a Message-ID that names its job, or None where it is not one of ours."""
+    match = _ID.fullmatch(message_id.strip())
+    return match[1] if match else None
 
 
 def proves(message_id: str, recipient: str, secret: bytes) -> bool:

@@ -111,6 +111,12 @@ class Inbox:
         headers = tuple((name, " ".join(str(value).split())) for name, value in mail.items())
         return InboxMail(_entry(mail_id, mail), _body(mail, "plain"), _body(mail, "html"), headers, data)
 
+    def find(self, message_id: str) -> InboxMail | None:
+        """The mail of a Message-ID, or None where it is not kept (any more)."""
+        digest = message_id.strip("<>").partition("@")[0]
+        paths = list(self._folder.glob(f"*-{digest}.eml")) if re.fullmatch(r"[0-9a-f]{40}", digest) else []
+        return self.read(paths[0].stem) if paths else None
+
     def _look(self, path: Path) -> _Known | None:
         """A mail of the list; each is read once, as a mail that is kept does not change."""
         if known := self._known.get(path.stem):
@@ -145,6 +151,12 @@ class Inbox:
     def _prune(self) -> None:
         for path in sorted(self._paths(), reverse=True)[self._keep :]:
             path.unlink(missing_ok=True)
+
+
+def shown_parts(data: bytes) -> tuple[str, str]:
+    """The text and the HTML of a mail."""
+    mail = _parse(data)
+    return _body(mail, "plain"), _body(mail, "html")
 
 
 def _parse(data: bytes) -> EmailMessage:

@@ -1,5 +1,7 @@
 """What the operators' routes answer, as JSON: times are RFC 3339 in UTC, durations seconds."""
 
+from typing import Any
+
 import msgspec
 
 
@@ -91,4 +93,75 @@ class NowBody(Shape):
     held: list[Held] = []
     listening: bool = True
     unheard: list[str] = []
+    trouble: list[Trouble] = []
+
+
+class Row(Shape):
+    """A job in a list. `userId` is masked, and null once the payload was dropped; `userRef` is the same for one user
+    in all his jobs and says nothing of him."""
+
+    job_id: str
+    type: str
+    status: str
+    attempts: int
+    max_attempts: int
+    created_at: str
+    updated_at: str
+    error: str | None = None
+    user_id: str | None = None
+    user_ref: str | None = None
+    request_id: str | None = None
+
+
+class JobList(Shape):
+    """A page of jobs, newest first; `next` is the cursor of the following one."""
+
+    jobs: list[Row]
+    next: str | None = None
+
+
+class Found(Shape):
+    """What a search found, and by what: jobId, messageId, email, requestId or userId; null where by nothing."""
+
+    jobs: list[Row]
+    by: str | None
+    took_ms: float
+
+
+class Step(Shape, omit_defaults=True):
+    """A step of a job's way. The first is `received` (`detail`: the name of the HTTP request), the last one of a mail
+    `replied` (`detail`: the server's words) and `completed`; what is between are the engine's transitions."""
+
+    at: str
+    event: str
+    status: str | None = None
+    worker: str | None = None
+    attempt: int | None = None
+    detail: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    release: str | None = None
+    trace: str | None = None
+    by: str | None = None
+    next_attempt_at: str | None = None
+    progress: float | None = None
+
+
+class MailOf(Shape):
+    """The mail of a job; `reply` are the server's words once it took it."""
+
+    message_id: str | None = None
+    subject: str | None = None
+    reply: str | None = None
+
+
+class JobPage(Row):
+    """All that is known of a job. `payload` is masked, and null once it was dropped."""
+
+    crashes: int = 0
+    generation: int = 1
+    explain: str | None = None
+    timeline: list[Step] = []
+    payload: dict[str, Any] | None = None
+    mail: MailOf | None = None
     trouble: list[Trouble] = []

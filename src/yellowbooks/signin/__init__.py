@@ -5,29 +5,37 @@ from collections.abc import Awaitable, Callable
 from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
 from yellowbooks.signin.doubt import AMBIGUOUS_TOTAL, ambiguous
 from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.finder import SignInFinder
 from yellowbooks.signin.forms import TemplateFault
-from yellowbooks.signin.handler import FRESH_SECONDS, SignInHandler
+from yellowbooks.signin.handler import FRESH_SECONDS, SignInHandler, write_mail
 from yellowbooks.signin.letter import Letter, Letters
 from yellowbooks.signin.preview import preview_page
 from yellowbooks.signin.samples import TemplateFinding, lint_templates, write_trial
 
-Handler = Callable[[Lease, SignIn], Awaitable[None]]
+Handler = Callable[[Lease, SignIn], Awaitable[str | None]]
 
 CHANNEL = "mail"
 
 
-def kind(handler: Handler = unhandled, *, rate: Rate, backoff: Backoff, quota: Rate | None = None) -> Kind[SignIn]:
+def kind(
+    handler: Handler = unhandled,
+    *,
+    rate: Rate,
+    backoff: Backoff,
+    quota: Rate | None = None,
+    finder: SignInFinder | None = None,
+) -> Kind[SignIn]:
     """Sign-in notification. In doubt it is sent once more: for an alert a second copy is better than none.
 
     `quota` bounds the mails that leave, over all workers and all kinds of mail, which share the channel.
     """
     return Kind(
         "signin-notification", SignIn, handler, rate, backoff, doubt="resend_once", channel=CHANNEL, quota=quota,
-        deadline=FRESH_SECONDS,
+        deadline=FRESH_SECONDS, finder=finder,
     )  # fmt: skip
 
 
 __all__ = [
-    "AMBIGUOUS_TOTAL", "Handler", "Letter", "Letters", "SignIn", "SignInHandler", "TemplateFault", "TemplateFinding",
-    "ambiguous", "kind", "lint_templates", "preview_page", "write_trial",
+    "AMBIGUOUS_TOTAL", "Handler", "Letter", "Letters", "SignIn", "SignInFinder", "SignInHandler", "TemplateFault",
+    "TemplateFinding", "ambiguous", "kind", "lint_templates", "preview_page", "write_mail", "write_trial",
 ]  # fmt: skip

@@ -56,8 +56,11 @@ class SignInHandler:
         self._tell = tell
         self._alarmed: dict[str, float] = {}
 
-    async def __call__(self, lease: Lease, sign_in: SignIn) -> None:
-        """One attempt. Raises what `jobs` makes an outcome of; no error holds the address."""
+    async def __call__(self, lease: Lease, sign_in: SignIn) -> str:
+        """One attempt; gives the server's words and the mail's Message-ID.
+
+        Raises what `jobs` makes an outcome of; no error holds the address.
+        """
         age = (lease.started - lease.created) / 1000
         if age > FRESH_SECONDS:
             raise Permanent(f"the alert is {age / 3600:.0f} h old, too late to be of use", cause="expired")
@@ -65,7 +68,7 @@ class SignInHandler:
         if why := await self._suppressions.suppressed(recipient):
             raise Permanent(f"the address gets no mail: {why}", cause="suppressed")
         try:
-            await self._send(lease, sign_in, recipient)
+            return await self._send(lease, sign_in, recipient)
         except MessageRefused as error:
             raise Permanent(str(error), cause="message") from error
         except DeliveryUncertain as error:
@@ -77,26 +80,15 @@ class SignInHandler:
                 raise
             raise await self._refused(error, recipient, age) from error
 
-    async def _send(self, lease: Lease, sign_in: SignIn, recipient: str) -> None:
-        created = datetime.fromtimestamp(lease.created / 1000, UTC)
-        letter = self._letters.write(sign_in, created)
-        message = compose(
-            sender=self._sender,
-            recipient=recipient,
-            subject=letter.subject,
-            text=letter.text,
-            html=letter.html,
-            language=letter.language,
-            key=lease.job_id,
-            date=created,
-            secret=self._secret,
-        )
+    async def _send(self, lease: Lease, sign_in: SignIn, recipient: str) -> str:
+        message = write_mail(self._letters, self._sender, self._secret, lease.job_id, lease.created, sign_in)
         words = await self._mailer.send(self._seal(message), lease.commit)
         self._tell("sent", job=lease.job_id, kind=lease.kind, attempt=lease.attempt, reply=words)
         try:
             await self._suppressions.delivered(recipient)
         except Exception as error:  # the mail was taken: whatever fails now must not send it again
             self._tell("failed", job=lease.job_id, error=f"the list of suppressed addresses: {error!r}")
+        return f"{words} {message.message_id}"
 
     async def _refused(self, error: Refused, recipient: str, age: float) -> Exception:
         """The outcome of a mail that the server refused, and what others are to know of it."""
@@ -119,6 +111,23 @@ class SignInHandler:
         if moment - self._alarmed.get(cause, -ALARM_SECONDS) >= ALARM_SECONDS:
             self._alarmed[cause] = moment
             self._tell("smtp_policy", error=why, cause=cause)
+
+
+def write_mail(letters: Letters, sender: Mailbox, secret: bytes, job_id: str, created: int, sign_in: SignIn) -> Message:
+    """The mail of one job, admitted at `created` (ms since 1970): the same bytes each time. Raises `MessageRefused`."""
+    moment = datetime.fromtimestamp(created / 1000, UTC)
+    letter = letters.write(sign_in, moment)
+    return compose(
+        sender=sender,
+        recipient=wire_address(sign_in.email),
+        subject=letter.subject,
+        text=letter.text,
+        html=letter.html,
+        language=letter.language,
+        key=job_id,
+        date=moment,
+        secret=secret,
+    )
 
 
 def _wait(reply: Reply, age: float) -> float:

@@ -1,13 +1,16 @@
 """The job log of YB_DATABASE_URL."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from yellowbooks.jobs import Job
 from yellowbooks.settings import Settings
 
 if TYPE_CHECKING:
     from yellowbooks.joblog import JobLog
+
+R = TypeVar("R")
 
 
 def database_url(settings: Settings) -> str:
@@ -24,13 +27,17 @@ class LogReader:
 
     async def find(self, job_id: str) -> Job | None:
         """The job as the log has it. Raises `ConnectionError` where the database is away."""
-        return await asyncio.to_thread(self._find, job_id)
+        return await self.ask(lambda log: log.find(job_id))
 
-    def _find(self, job_id: str) -> Job | None:
+    async def ask(self, work: Callable[["JobLog"], R]) -> R:
+        """What the log answers, asked in a thread. Raises `ConnectionError` where the database is away."""
+        return await asyncio.to_thread(self._ask, work)
+
+    def _ask(self, work: Callable[["JobLog"], R]) -> R:
         from yellowbooks.joblog import JobLog, LogUnavailable
 
         self._log = self._log or JobLog(database_url(self._settings))
         try:
-            return self._log.find(job_id)
+            return work(self._log)
         except LogUnavailable as error:
             raise ConnectionError(str(error)) from error

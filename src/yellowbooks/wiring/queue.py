@@ -20,6 +20,7 @@ from yellowbooks.jobs import (
 )
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.finding import search_secret
 
 
 def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kind[Any]]:
@@ -28,7 +29,8 @@ def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kin
     attempts, base = settings.retry
     rate, backoff = Rate(limit, window), Backoff(attempts, base)
     quota = Rate(*settings.smtp_rate) if settings.smtp_rate else None
-    first = signin.kind(handler or unhandled, rate=rate, backoff=backoff, quota=quota)
+    finder = signin.SignInFinder(lambda: search_secret(settings), (settings.mail_secret or "").encode())
+    first = signin.kind(handler or unhandled, rate=rate, backoff=backoff, quota=quota, finder=finder)
     found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")

@@ -125,9 +125,8 @@ class Roles:
         from yellowbooks.api import ApiParts, create_app
         from yellowbooks.dashboard import dashboard_routes
 
-        queue, known = open_queue(self.settings), kinds(self.settings)
-        desk, close_desk = operators_desk(queue, stopping)
-        known = kinds(self.settings)
+        queue, known, log = open_queue(self.settings), kinds(self.settings), LogReader(self.settings)
+        desk, close_desk = operators_desk(self.settings, queue, log, known, stopping)
         page, refusals = metrics_page(self.settings, queue, known)
 
         async def close() -> None:
@@ -139,7 +138,7 @@ class Roles:
             ApiParts(
                 queue=queue,
                 kinds=known,
-                find=LogReader(self.settings).find,
+                find=log.find,
                 inbox=None if self.settings.smtp_url else open_inbox(self.settings),
                 api_keys=self.settings.api_keys,
                 admin_keys=self.settings.admin_keys,

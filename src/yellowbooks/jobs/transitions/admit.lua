@@ -1,7 +1,7 @@
 #!lua
 -- admit: take a job in once; a duplicate is told what became of the first and costs its user nothing.
 -- args: items backlog
--- item: id delay limit window unique unique_window
+-- item: id delay limit window unique unique_window found request
 -- payloads: the body of each record
 -- gives: admitted | seen | limited | full
 -- emits: admitted
@@ -67,15 +67,17 @@ local function fresh(state, position)
 end
 
 local function place(item, line, most)
+  local more = (item.found or item.request) and {found = item.found, request = item.request} or nil
   if item.delay then
-    local more = {due = now + item.delay}
+    local due = now + item.delay
     call('ZADD', due_key, micros + item.delay * 1000, item.id)
-    local position = tell('admitted', line.kind, 'scheduled', item.id, 0, most, more)
-    remember(item, 'admitted', at, 'scheduled', 0, more)
-    return fresh('scheduled', position)
+    remember(item, 'admitted', at, 'scheduled', 0, {due = due})
+    more = more or {}
+    more.due = due
+    return fresh('scheduled', tell('admitted', line.kind, 'scheduled', item.id, 0, most, more))
   end
   enqueue(line, item.id, item.round)
-  return fresh('enqueued', tell('admitted', line.kind, 'enqueued', item.id, 0, most))
+  return fresh('enqueued', tell('admitted', line.kind, 'enqueued', item.id, 0, most, more))
 end
 
 local ADMITTED = {word = 'admitted'}

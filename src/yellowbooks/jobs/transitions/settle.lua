@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- settle: end attempts as completed, retry or dead. Only a token's holder may; told twice, it is done once. `ids` and
 -- `tokens` go side by side with `others`, which has null where the attempt completed: most do, and lists of words are
--- read in a third of the time of tables.
--- args: ids tokens others channels pace release
+-- read in a third of the time of tables. `words` has what the completed say of themselves; it may be empty.
+-- args: ids tokens others words channels pace release
 -- item: outcome delay error cause uncertain spent hold probe trace
 -- gives: settled | already | stale
 -- emits: completed retried deferred died
@@ -55,14 +55,15 @@ local raws = #keys > 0 and call('MGET', unpack(keys)) or {}
 -- The ordinary end: a completed job is the head and the fixed part of the body of what it was.
 local completed = char(VERSION, NUMBERS.completed)
 local ended_at = pack('>I6', at)
-local function complete(id, key, raw)
+local function complete(id, key, raw, words)
   local attempts, marks = byte(raw, 3, 4)
   local most, flags, kind_size = byte(raw, MAX_AT, KIND_AT)
   local account_at = KIND_AT + kind_size + 1
   local nonce_at = account_at + byte(raw, account_at) + 1
   local kind = sub(raw, KIND_AT + 1, account_at - 1)
   if flags >= EXCLUSIVE then vacate(parse(id, raw)) end
-  local position = tell('completed', kind, 'completed', id, attempts, most)
+  local more = words and words ~= '' and {note = words} or nil
+  local position = tell('completed', kind, 'completed', id, attempts, most, more)
   local record = completed .. char(attempts, marks - marks % 2) .. sub(raw, 5, 26) .. ended_at .. pack('>I4', position)
     .. sub(raw, FRONT_SIZE + 1, nonce_at + byte(raw, nonce_at))
   writes[#writes + 1] = key
@@ -90,7 +91,7 @@ local function settle(id, token, other, i)
     fail(parse(id, raw), token, other)
     fresh[id] = call('GET', keys[i])
   else
-    complete(id, keys[i], raw)
+    complete(id, keys[i], raw, args.words[i])
   end
   return 'settled'
 end
