@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
 FOLDERS = {
+    "alerts",
     "jobs",
     "mail",
     "signin",
@@ -34,8 +35,9 @@ BELOW: dict[str, set[str]] = {
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "metrics": {"jobs"},
     "operators": {"api", "joblog", "jobs", "views"},
+    "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"signin", "joblog", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
+    "wiring": {"alerts", "signin", "joblog", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
     "webhooks": {"signin", "jobs"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},

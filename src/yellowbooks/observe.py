@@ -11,7 +11,8 @@ import msgspec
 WARNINGS = frozenset(
     {
         "dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_skipped", "failed",
-        "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy", "missed",
+        "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy", "alert",
+        "alert_unsent", "missed",
     }
 )  # fmt: skip
 

@@ -108,6 +108,21 @@ def _source_secrets(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, secret) for name, _, secret in pairs)
 
 
+_ALERTS = ("dead>N", "failures>P%", "processing>Ns", "depth>N", "oldest>Ns", "workers<N", "away>Ns")
+_NUMBERS = {"N": r"(\d{1,9})", "P": r"(\d{1,2}(?:\.\d)?)"}
+
+
+def _alerts(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in (part.strip() for part in text.split(",")):
+        forms = (re.fullmatch(re.sub("[NP]", lambda one: _NUMBERS[one[0]], form), part) for form in _ALERTS)
+        match = next((one for one in forms if one), None)
+        if not match:
+            raise ValueError(f"has «{part}», which is none of {', '.join(_ALERTS)}")
+        found.append((re.split("[<>]", part)[0], float(match[1]) / (100 if part.endswith("%") else 1)))
+    return tuple(found)
+
+
 def _word(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -218,6 +233,19 @@ class Settings:
     retention: float = setting("24h", _duration, "how long an ended job stays in the queue; the job log keeps it")
     kinds: tuple[str, ...] = setting(
         "", _modules, "modules with further kinds of job, each with a `KIND`", "examples.hello"
+    )
+    alert_webhook: str | None = setting(
+        "",
+        _url("https", "http"),
+        "where alerts are posted, in Slack's form",
+        "https://hooks.slack.com/services/T/B/X",
+        secret=True,
+    )
+    alert_mail: str | None = setting("", _text, "who gets alerts by mail", "operator@example.com")
+    alert_when: tuple[tuple[str, float], ...] = setting(
+        "dead>10,failures>5%,processing>10s,depth>1000,oldest>60s,workers<1,away>30s",
+        _alerts,
+        "when to alert; what is left out is not watched: alerts.md",
     )
     log_format: str = setting("auto", _word("auto", "console", "json"), "auto is console on a terminal, else json")
 

@@ -4,7 +4,7 @@ from yellowbooks.metrics.breakers import Breakers
 from yellowbooks.metrics.fold import Fold, Moments, Tally
 from yellowbooks.metrics.page import Page
 from yellowbooks.metrics.refusals import Refusals
-from yellowbooks.metrics.store import Store
+from yellowbooks.metrics.store import Store, recent
 from yellowbooks.metrics.teller import CountedSource, Teller
 from yellowbooks.metrics.text import CONTENT_TYPES, Family, render
 
@@ -20,5 +20,6 @@ __all__ = [
     "Store",
     "Tally",
     "Teller",
+    "recent",
     "render",
 ]

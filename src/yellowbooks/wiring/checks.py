@@ -21,6 +21,11 @@ def check(settings: Settings) -> None:
         mailbox(settings.mail_from)
     except ValueError as error:
         raise SettingsError(f"YB_MAIL_FROM: {error}") from None
+    if settings.alert_mail:
+        try:
+            mailbox(settings.alert_mail)
+        except ValueError as error:
+            raise SettingsError(f"YB_ALERT_MAIL: {error}") from None
     make_signer(settings)
     if settings.webhook_secrets:
         webhook_keys(settings)

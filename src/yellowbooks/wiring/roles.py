@@ -13,6 +13,7 @@ from yellowbooks.health import answer
 from yellowbooks.jobs import Partitions, Worker
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.alerts import alert_watch
 from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox, sign_in_handler
 from yellowbooks.wiring.metrics import breakers, counted, metrics_page
@@ -80,6 +81,7 @@ class Roles:
         async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
             await look_at_server(self.settings, self.tell)
             queue = open_queue(self.settings)
+            watch, close_watch = alert_watch(self.settings, queue, self.tell)
             try:
                 parts = queue.parts if isinstance(queue, Partitions) else [queue]
                 sources = [counted(part, self.tell) for part in parts]
@@ -94,9 +96,11 @@ class Roles:
                 ]
                 self._announce()
                 counting = [teller.run(stop) for _, teller in sources]
-                await asyncio.gather(*(recorder.run(stop) for recorder in recorders), *counting)
+                alerting = [watch.run(stop)] if watch else []
+                await asyncio.gather(*(recorder.run(stop) for recorder in recorders), *counting, *alerting)
             finally:
                 log.close()
+                await close_watch()
                 await queue.close()
 
         _run(run)
