@@ -24,6 +24,7 @@ FOLDERS = {
     "operators",
     "dashboard",
     "webhooks",
+    "demo",
     "doctor",
     "wiring",
     "metrics",
@@ -37,8 +38,9 @@ BELOW: dict[str, set[str]] = {
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"alerts", "signin", "joblog", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
+    "wiring": {"alerts", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
     "webhooks": {"signin", "jobs"},
+    "demo": set(),
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
     "cli": {"wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},

@@ -23,7 +23,7 @@ from yellowbooks.settings import Settings, SettingsError, inherited
 SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with its end; macOS a little less
 START_SECONDS = 60.0  # Valkey may have a long file to read
 WORKER_GRACE = 1.5
-END_SECONDS = {"api": 0.8, "worker": 2.2, "recorder": 0.8, "valkey": 1.0}  # together less than 5
+END_SECONDS = {"demo": 0.2, "api": 0.8, "worker": 2.2, "recorder": 0.8, "valkey": 1.0}  # together less than 5
 
 
 class AlreadyRunning(SettingsError):
@@ -47,7 +47,7 @@ def own(folder: Path, address: str) -> Iterator[None]:
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str = "YB_PORT") -> socket.socket:
     """A bound socket. Raises `SettingsError` where the port is taken or the address is not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -57,8 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(
-            f"YB_PORT: {host} port {port} cannot be used ({error.strerror}); stop what uses it, or set another, "
-            f"for example YB_PORT={port + 1 if port < 65_535 else 3333}"
+            f"{setting}: {host} port {port} cannot be used ({error.strerror}); stop what uses it, or set another, "
+            f"for example {setting}={port + 1 if port < 65_535 else 3333}"
         ) from None
     return listener
 
@@ -99,11 +99,12 @@ def valkey_command(folder: Path) -> list[str]:
 
 @dataclass(slots=True)
 class Embedded:
-    """Everything that `up` starts, over one data folder."""
+    """Everything that `up` starts, over one data folder; `demo` is where the demo site answers, if it is wanted."""
 
     settings: Settings
     workers: int
     tell: Tell
+    demo: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     children: list[Child] = field(default_factory=list)
     _log: IO[bytes] | None = None
@@ -128,7 +129,12 @@ class Embedded:
         for child in roles:
             child.start()
             self.children.append(child)
-        self._wait_for_api()
+        self._wait_for(f"{self.address}/readyz", "the API")
+        if self.demo:
+            child = Child("demo", role("demo"), environment)
+            child.start()
+            self.children.append(child)
+            self._wait_for(self.demo, "the demo site")
 
     def run(self) -> None:
         """Keep them running until `stop` is set. Raises `Misconfigured`."""
@@ -136,7 +142,7 @@ class Embedded:
 
     def end(self) -> None:
         """End them in order: nothing new, then what runs, then its record, then the queue; 5 s at most."""
-        for group in ("api", "worker", "recorder", "valkey"):
+        for group in ("demo", "api", "worker", "recorder", "valkey"):
             ending = [child for child in self.children if child.name.startswith(group)]
             threads = [threading.Thread(target=child.end, args=(END_SECONDS[group],)) for child in ending]
             for thread in threads:
@@ -171,7 +177,7 @@ class Embedded:
                 raise SettingsError(f"Valkey did not start; see the end of {folder / 'valkey.log'}")
             time.sleep(0.02)
 
-    def _wait_for_api(self) -> None:
+    def _wait_for(self, address: str, who: str) -> None:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and not self.stop.is_set():
@@ -179,12 +185,12 @@ class Embedded:
                 if child.status() is not None:
                     raise Misconfigured(child.name)
             try:
-                with direct.open(f"{self.address}/readyz", timeout=2):
+                with direct.open(address, timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
         if not self.stop.is_set():
-            raise SettingsError("the API did not become ready; the lines above say why")
+            raise SettingsError(f"{who} did not become ready; the lines above say why")
 
 
 def _command(path: Path, words: bytes) -> bytes:

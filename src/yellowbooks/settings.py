@@ -247,6 +247,15 @@ class Settings:
         _alerts,
         "when to alert; what is left out is not watched: alerts.md",
     )
+    demo_port: int | None = setting(
+        "", _integer(1, 65_535), "the demo site's port (`up --demo`); not set: the one after the API's", "3334"
+    )
+    demo_github_client_id: str | None = setting(
+        "", _text, "the demo's OAuth app at GitHub; not set: a local server stands in for it", "Iv1.8a61f9b3a7aba766"
+    )
+    demo_github_client_secret: str | None = setting(
+        "", _secret, "the secret of that app", "a-secret-of-16-or-more", secret=True
+    )
     log_format: str = setting("auto", _word("auto", "console", "json"), "auto is console on a terminal, else json")
 
     @property

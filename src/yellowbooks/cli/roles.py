@@ -17,6 +17,7 @@ from yellowbooks.cli.base import WRONG_SETTING, clear_errors, load_settings, mai
 from yellowbooks.settings import Settings, handed_over, inherited, load
 
 if TYPE_CHECKING:
+    from yellowbooks.embedded import Embedded
     from yellowbooks.wiring import Roles
 
 reload_option = click.option("--reload", is_flag=True, help="Start again when code or templates change (development).")
@@ -28,24 +29,28 @@ child_option = click.option("--child", is_flag=True, hidden=True)
     "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes; 0: start your own."
 )
 @click.option("--port", type=click.IntRange(1, 65_535), help="The API's port (default: YB_PORT).")
-def up(workers: int, port: int | None) -> None:
+@click.option("--demo", is_flag=True, help="Also a small site to sign in to, which shows all that happens.")
+def up(workers: int, port: int | None, demo: bool) -> None:
     """Start everything: Valkey, the job log, the API and the workers."""
     from yellowbooks.embedded import Embedded, own, stop_on_signals
     from yellowbooks.observe import observer
     from yellowbooks.processes import Misconfigured
-    from yellowbooks.wiring import check, make_data_dir
+    from yellowbooks.wiring import check, check_demo, demo_address, make_data_dir
 
     with clear_errors():
         settings = load_settings().settings
         settings = replace(settings, port=port) if port else settings
         check(settings)
+        if demo:
+            check_demo(settings)
         make_data_dir(settings.data_dir)
-        embedded = Embedded(settings, workers, observer("up", settings.log_format))
+        site = demo_address(settings) if demo else None
+        embedded = Embedded(settings, workers, observer("up", settings.log_format), site)
         with own(settings.data_dir, embedded.address):
             try:
                 stop_on_signals(embedded.stop)
                 embedded.start()
-                _first_screen(embedded.address, settings, workers, [f"{c.name} {c.pid}" for c in embedded.children])
+                _first_screen(embedded, settings, workers)
                 embedded.run()
             except Misconfigured:
                 raise SystemExit(WRONG_SETTING) from None
@@ -53,7 +58,8 @@ def up(workers: int, port: int | None) -> None:
                 embedded.end()
 
 
-def _first_screen(address: str, settings: Settings, workers: int, processes: list[str]) -> None:
+def _first_screen(embedded: "Embedded", settings: Settings, workers: int) -> None:
+    address, processes = embedded.address, [f"{child.name} {child.pid}" for child in embedded.children]
     inbox = "; ".join(url.rpartition("@")[2] for url in settings.smtp_url) or f"kept in the inbox: {address}/inbox"
     header = ' -H "Authorization: Bearer $YB_API_KEY"' if settings.api_keys else ""
     body = '{"userId":"u1","email":"bat@example.com","name":"Бат","provider":"github","ipAddress":"192.168.1.100"}'
@@ -67,6 +73,7 @@ def _first_screen(address: str, settings: Settings, workers: int, processes: lis
         f"  mails      {inbox}",
         f"  dashboard  {address}/dashboard",
         f"  schema     {address}/schema",
+        *([f"  demo site  {embedded.demo}"] if embedded.demo else []),
         *([] if workers else ["  workers    none: start your own with `yellowbooks worker` and the YB_VALKEY_URL below",
                               f"             YB_VALKEY_URL={settings.valkey_url or f'unix://{settings.data_dir}/valkey.sock'}"]),
         "",

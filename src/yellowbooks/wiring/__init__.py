@@ -1,6 +1,7 @@
 """Settings in, parts out: the only room that knows every part."""
 
 from yellowbooks.wiring.checks import check, make_data_dir
+from yellowbooks.wiring.demo import check_demo, demo_address, demo_port, serve_demo
 from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import (
     bounce_intake,
@@ -22,7 +23,10 @@ __all__ = [
     "beside_up",
     "bounce_intake",
     "check",
+    "check_demo",
     "database_url",
+    "demo_address",
+    "demo_port",
     "kinds",
     "look_at_server",
     "mail_secret",
@@ -33,6 +37,7 @@ __all__ = [
     "open_letters",
     "open_queue",
     "schedules",
+    "serve_demo",
     "sign_in_handler",
     "suppression_list",
     "webhook_keys",

@@ -1,0 +1,36 @@
+"""What the demo site is made of; wiring hands it in."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that arrived; `id` names it in the inbox."""
+
+    id: str
+    subject: str
+    html: str
+    received: float
+
+
+FindMail = Callable[[str, float], Awaitable[Mail | None]]
+"""The newest mail to an address that came after a moment (s since 1970)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoParts:
+    """`api` is where our API answers and `key` one of YB_API_KEYS; `site` is where this site answers. `find_mail` is
+    None where mails are sent rather than kept. Without `client_id` a local OAuth server stands in for GitHub."""
+
+    site: str
+    api: str
+    key: str
+    find_mail: FindMail | None
+    tell: Callable[..., None]
+    client_id: str = ""
+    client_secret: str = ""
+
+
+Json = dict[str, Any]

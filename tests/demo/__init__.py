@@ -1,0 +1,1 @@
+"""The demo site, in a real Chromium and in-process."""
