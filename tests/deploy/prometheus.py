@@ -1,4 +1,4 @@
-"""Prometheus and its promtool: the machine's own, or Debian's package unpacked once into .venv; nothing is installed."""
+"""Prometheus and promtool: the machine's own, or Debian's package unpacked once into .venv; nothing is installed."""
 
 import fcntl
 import os
