@@ -18,7 +18,7 @@ from yellowbooks.api import ApiParts, create_app
 from yellowbooks.joblog import JobLog, LogUnavailable, Recorder
 from yellowbooks.jobs import Kind, Queue
 from yellowbooks.operators import Desk as OperatorsDesk
-from yellowbooks.operators import Now, Watch, finding_routes, live_routes, page_route
+from yellowbooks.operators import Now, Watch, finding_routes, live_routes, page_route, series_route
 from yellowbooks.settings import Settings
 from yellowbooks.wiring import kinds as job_kinds
 from yellowbooks.wiring import open_inbox, sign_in_handler
@@ -47,9 +47,9 @@ class Desk:
         self.queue, self.folder, self.told = queue, folder, Told()
         self.settings = Settings(data_dir=folder)
         self.watch = Watch(queue, linger=0.3)
-        self.now = Now(queue, self.watch)
         self.job_log = JobLog(database)
         self.log = Asked(self.job_log)
+        self.now = Now(queue, self.watch, self.log)
         kinds = [*job_kinds(self.settings), Kind("ping", Ping)]
         self.desk = OperatorsDesk(
             queue=queue, log=self.log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(self.settings)
@@ -73,7 +73,7 @@ class Desk:
 
     def routes(self) -> list[Any]:
         live = live_routes(self.now, self.watch, lambda: self.stop)
-        return [*live, *finding_routes(self.desk), page_route(self.desk)]
+        return [*live, *finding_routes(self.desk), page_route(self.desk), series_route(self.desk)]
 
     def app(self, **changes: Any) -> Any:
         parts: dict[str, Any] = {

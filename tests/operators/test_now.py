@@ -42,7 +42,7 @@ async def test_how_many_stand_where_and_who_does_what(
     assert (running["jobId"], running["type"], running["committed"]) == (fourth.job_id, "ping", True)
     assert 0 <= running["sinceSeconds"] < 10
     assert (body["listening"], body["unheard"], body["trouble"]) == (True, [], [])
-    assert body["rates"] is None  # nobody listens, and there is no log here
+    assert body["rates"] == {"inPerSecond": 0, "outPerSecond": 0}  # nobody listens, and no minute is over
 
 
 async def test_many_that_wait_for_a_time_are_told_apart_by_a_sample(queue: Queue, ping: Kind[Ping]) -> None:
@@ -88,12 +88,12 @@ async def test_a_worker_that_is_silent_does_not_listen(desk: Desk, queue: Queue,
     assert (await desk.now.body()).listening is False
 
 
-async def test_where_the_queue_is_away_the_answer_says_so(own_valkey: ValkeyServer) -> None:
+async def test_where_the_queue_is_away_the_answer_says_so(own_valkey: ValkeyServer, desk: Desk) -> None:
     queue = Queue(own_valkey.url)
     own_valkey.kill()
     watch = Watch(queue)
     began = time.monotonic()
-    body = await Now(queue, watch).body()
+    body = await Now(queue, watch, desk.log).body()
     assert time.monotonic() - began < 4
     [trouble] = body.trouble
     assert trouble.part == "queue"
@@ -146,20 +146,20 @@ async def test_the_rates_and_what_was_too_much_to_tell(desk: Desk, queue: Queue,
         async for event, _, body in stream:
             jobs += event == "job"
             missed += body["count"] if event == "missed" else 0
-            if event == "now" and jobs + missed == 100 and body["rates"]:
+            if event == "now" and jobs + missed == 100 and body["rates"]["inPerSecond"]:
                 break
         assert 20 <= jobs < 100
         assert body["rates"]["inPerSecond"] > 5
         assert body["rates"]["outPerSecond"] == 0
 
 
-async def test_a_queue_in_partitions(valkey: ValkeyServer, queue_name: str, ping: Kind[Ping]) -> None:
+async def test_a_queue_in_partitions(valkey: ValkeyServer, queue_name: str, ping: Kind[Ping], desk: Desk) -> None:
     queue = Partitions(valkey.url, 3, name=queue_name, lease=5)
     watch = Watch(queue)
     await put(queue, ping, 30)
     await queue.renew([], worker=queue.id, kinds=[ping], about="host:1", capacity=3)
     leases = await take(queue, room=9)
-    body = await Now(queue, watch).body()
+    body = await Now(queue, watch, desk.log).body()
     assert body.depth
     assert (body.depth.enqueued, body.depth.processing) == (30 - len(leases), len(leases))
     assert {one.job_id for worker in body.workers for one in worker.running} == {lease.job_id for lease in leases}

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, ma
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from yellowbooks.joblog.fold import fold
-from yellowbooks.joblog.minutes import MinuteCounts, living, minute_in, since, write_tally
+from yellowbooks.joblog.minutes import MinuteCounts, ended_since, living, minute_in, since, write_tally
 from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
 from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, row_of, upsert_for, values_of
 from yellowbooks.joblog.tally import Tally
@@ -114,6 +114,11 @@ class JobLog:
     def minutes(self, at: int) -> list[MinuteCounts]:
         """The minutes that began at `at` (ms since 1970) or later and had events, in order. Raises `LogUnavailable`."""
         return [minute_in(found) for found in self._look(since(at))]
+
+    def ended_since(self, at: int) -> tuple[int, int]:
+        """How many completed and were cancelled in the minutes since `at` (ms). Raises `LogUnavailable`."""
+        found = self._look(ended_since(at))
+        return (int(found[0][0]), int(found[0][1])) if found else (0, 0)
 
     def living(self) -> int:
         """How many jobs are not at their end. Raises `LogUnavailable`."""

@@ -55,6 +55,12 @@ def since(at: int) -> Select[Any]:
     return select(job_minute).where(job_minute.c.minute >= moment_of(at)).order_by(job_minute.c.minute)
 
 
+def ended_since(at: int) -> Select[Any]:
+    """How many completed and how many were cancelled in the minutes since `at` (ms)."""
+    sums = [func.coalesce(func.sum(job_minute.c[name]), 0) for name in ("completed", "cancelled")]
+    return select(*sums).where(job_minute.c.minute >= moment_of(at))
+
+
 def living() -> Select[Any]:
     """How many jobs are not at their end."""
     return select(func.count()).select_from(job_log).where(job_log.c.status.in_(LIVING))

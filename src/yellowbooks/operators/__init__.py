@@ -2,6 +2,7 @@
 
 from yellowbooks.operators.desk import Desk, Log, Mails, Rendered
 from yellowbooks.operators.finding import finding_routes
+from yellowbooks.operators.lately import series_route
 from yellowbooks.operators.live import live_routes
 from yellowbooks.operators.now import Now
 from yellowbooks.operators.page import page_route
@@ -17,4 +18,5 @@ __all__ = [
     "finding_routes",
     "live_routes",
     "page_route",
+    "series_route",
 ]

@@ -1,10 +1,12 @@
-"""The numbers of now, made from the queue's survey: cheap, whatever waits, and asked once for all who look."""
+"""The numbers of now, from the queue's survey and the job log's last minutes: cheap, and asked once for all."""
 
 import asyncio
 import time
 from datetime import UTC, datetime
 
 from yellowbooks.jobs import Queue, QueueUnavailable, Survey
+from yellowbooks.operators.desk import Log
+from yellowbooks.operators.lately import Lately
 from yellowbooks.operators.shapes import Depth, Held, NowBody, Rates, RunningJob, Trouble, WorkerNow
 from yellowbooks.operators.watch import Watch
 from yellowbooks.views import time as shown_time
@@ -18,8 +20,9 @@ SILENT = 0.7  # of a lease: a worker that missed two renewals is taken for gone
 class Now:
     """Answers what goes on now. Never raises: what is away is named in the answer."""
 
-    def __init__(self, queue: Queue, watch: Watch) -> None:
+    def __init__(self, queue: Queue, watch: Watch, log: Log) -> None:
         self._queue = queue
+        self._lately = Lately(log)
         self._watch = watch
         self._made = 0.0
         self._body: NowBody | None = None
@@ -35,18 +38,29 @@ class Now:
 
     async def _make(self) -> NowBody:
         body = NowBody(at=shown_time(round(datetime.now(UTC).timestamp() * 1000)) or "")
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                survey = await self._queue.survey(NAMED)
-        except TimeoutError:
-            body.trouble = [_away(f"the queue does not answer within {ANSWER_SECONDS:.0f} s; see Valkey's log")]
-        except QueueUnavailable as error:
-            body.trouble = [_away(str(error))]
+        recent, survey = await asyncio.gather(self._lately.recent(), self._survey())
+        if isinstance(survey, str):
+            body.trouble.append(Trouble(part="queue", error=survey))
         else:
             describe(body, survey, self._queue.lease)
+        if recent.error is not None:
+            body.trouble.append(Trouble(part="log", error=recent.error))
+        if body.depth:
+            body.depth.completed, body.depth.cancelled = recent.completed, recent.cancelled
+        body.wait, body.run, body.error_rate = recent.wait, recent.run, recent.error_rate
         rates = self._watch.rates()
-        body.rates = Rates(in_per_second=rates[0], out_per_second=rates[1]) if rates else None
+        body.rates = Rates(in_per_second=rates[0], out_per_second=rates[1]) if rates else recent.rates
         return body
+
+    async def _survey(self) -> Survey | str:
+        """The survey, or why there is none."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._queue.survey(NAMED)
+        except TimeoutError:
+            return f"the queue does not answer within {ANSWER_SECONDS:.0f} s; see Valkey's log"
+        except QueueUnavailable as error:
+            return str(error)
 
 
 def describe(body: NowBody, survey: Survey, lease: float) -> None:
@@ -94,7 +108,3 @@ def _held(survey: Survey) -> list[Held]:
         Held(what=what, since=shown_time(gate.since or None), by=gate.by, why=gate.reason, pace=gate.pace)
         for what, gate in sorted(dict(survey.gates).items())
     ]
-
-
-def _away(error: str) -> Trouble:
-    return Trouble(part="queue", error=error)

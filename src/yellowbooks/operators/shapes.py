@@ -96,6 +96,26 @@ class NowBody(Shape):
     trouble: list[Trouble] = []
 
 
+class Point(Shape):
+    """What happened from `at` on. `in` came and `out` left (completed, dead or cancelled), `failed` are attempts; of
+    the waits and runs 95 of a hundred were no longer; `depth` is how many jobs were not at their end when it ended."""
+
+    at: str
+    came: int = msgspec.field(name="in")
+    out: int
+    failed: int
+    dead: int
+    depth: int
+    wait_p95: float | None = msgspec.field(name="waitP95", default=None)
+    run_p95: float | None = msgspec.field(name="runP95", default=None)
+
+
+class Series(Shape):
+    """Points in the order of time."""
+
+    points: list[Point]
+
+
 class Row(Shape):
     """A job in a list. `userId` is masked, and null once the payload was dropped; `userRef` is the same for one user
     in all his jobs and says nothing of him."""

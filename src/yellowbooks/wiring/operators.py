@@ -44,9 +44,14 @@ def operators_desk(
     settings: Settings, queue: Queue, log: LogReader, kinds: Sequence[Kind[Any]], stopping: Callable[[], bool]
 ) -> tuple[list[Any], Callable[[], Awaitable[None]]]:
     """The operators' routes, and what closes the parts behind them."""
-    from yellowbooks.operators import Desk, Now, Watch, finding_routes, live_routes, page_route
+    from yellowbooks.operators import Desk, Now, Watch, finding_routes, live_routes, page_route, series_route
 
     watch = Watch(queue)
     desk = Desk(queue=queue, log=log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(settings))
-    routes = [*live_routes(Now(queue, watch), watch, stopping), *finding_routes(desk), page_route(desk)]
+    routes = [
+        *live_routes(Now(queue, watch, log), watch, stopping),
+        *finding_routes(desk),
+        page_route(desk),
+        series_route(desk),
+    ]
     return routes, watch.close
