@@ -4,6 +4,18 @@ import { notifier } from "./notifier";
 
 const server = process.env.GITHUB_SERVER; // a GitHub of your own; not set: github.com
 
+const byEvent = {
+  // region event
+  events: { signIn: notifier.event },
+  // endregion event
+};
+
+const byCallback = {
+  // region callback
+  callbacks: { signIn: notifier.callback(({ user }) => user.email !== process.env.BLOCKED) },
+  // endregion callback
+};
+
 export const { handlers, auth, signIn } = NextAuth({
   providers: [
     GitHub({
@@ -12,7 +24,5 @@ export const { handlers, auth, signIn } = NextAuth({
       ...(server && { enterprise: { baseUrl: server } }),
     }),
   ],
-  // region event
-  events: { signIn: notifier.event },
-  // endregion event
+  ...(process.env.HOOK === "callback" ? byCallback : byEvent),
 });

@@ -4,6 +4,18 @@ import { notifier } from "./notifier";
 
 const server = process.env.GITHUB_SERVER; // a GitHub of your own; not set: github.com
 
+const byEvent = {
+  // region event
+  events: { signIn: notifier.event },
+  // endregion event
+};
+
+const byCallback = {
+  // region callback
+  callbacks: { signIn: notifier.callback(({ user }) => user.email !== process.env.BLOCKED) },
+  // endregion callback
+};
+
 export const authOptions: NextAuthOptions = {
   providers: [
     GitHub({
@@ -16,7 +28,5 @@ export const authOptions: NextAuthOptions = {
       }),
     }),
   ],
-  // region event
-  events: { signIn: notifier.event },
-  // endregion event
+  ...(process.env.HOOK === "callback" ? byCallback : byEvent),
 };

@@ -12,7 +12,7 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Page
 
 from tests.browser import browser
 from tests.nextauth.apps import install, next_app
@@ -73,13 +73,18 @@ def rig(short_folder: Path, sink: tuple[Sink, str]) -> Iterator[Rig]:
             up.stop(signal.SIGTERM)
 
 
+async def begin(page: Page, url: str) -> None:
+    """Clicks from the app's first page to GitHub's, and there."""
+    await page.goto(url)
+    await page.get_by_role("button", name="Sign in with GitHub").click()
+    await page.get_by_role("button", name="Authorize").click()
+
+
 async def sign_in(browser: Browser, url: str, agent: str | None = None) -> str:
     """Clicks from the app's first page to GitHub's and back; gives the address that is signed in then."""
     context = await browser.new_context(extra_http_headers=FORGED, user_agent=agent)
     page = await context.new_page()
-    await page.goto(url)
-    await page.get_by_role("button", name="Sign in with GitHub").click()
-    await page.get_by_role("button", name="Authorize").click()
+    await begin(page, url)
     shown = await page.get_by_text("Signed in as").text_content()
     assert page.url.rstrip("/") == url
     [took] = await page.evaluate("performance.getEntriesByType('navigation').map(one => one.responseEnd)")
@@ -127,8 +132,15 @@ async def test_whatever_becomes_of_the_api_the_sign_in_is_the_same(rig: Rig, bro
 
 
 async def test_behind_a_proxy_it_is_the_address_that_the_proxy_saw(rig: Rig, browser: Browser) -> None:
+    """With the callback, which lets one user in and another not."""
     port = free_port()
     url = f"http://localhost:{rig.stack.enter_context(serving(proxy(port)))}"
-    await asyncio.to_thread(lambda: rig.app("examples/nextjs", port, url=url, TRUSTED_PROXIES="1"))
+    settings = {"url": url, "TRUSTED_PROXIES": "1", "HOOK": "callback", "BLOCKED": "bat2@example.com"}
+    await asyncio.to_thread(lambda: rig.app("examples/nextjs-v5", port, **settings))
     text = await rig.mail(await sign_in(browser, url))
     assert after("📍", text) == "127.0.0.1"  # neither the proxy's own, 127.0.0.5, nor what the browser made up
+    page = await browser.new_page()
+    await begin(page, url)
+    await page.get_by_text("Access Denied").wait_for()
+    await page.close()
+    assert len(rig.sink.mails) == 1

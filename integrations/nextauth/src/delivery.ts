@@ -21,25 +21,20 @@ export async function deliver(notification: Notification, delivery: Delivery): P
   const end = performance.now() + delivery.timeout;
   const { jobId } = notification;
   let body = notification;
-  let last: Trouble = { kind: "unreachable", message: "there was no time for an attempt; raise timeout", jobId };
-  for (let attempt = 1; attempt <= delivery.attempts; attempt++) {
+  for (let attempt = 1; ; attempt++) {
     const left = end - performance.now();
-    if (left <= 0) break;
-    const answer = await post(body, delivery, Math.min(left, delivery.attemptTimeout));
+    const answer = await post(body, delivery, Math.max(1, Math.min(left, delivery.attemptTimeout)));
     if (answer.status === 202 || answer.status === 409) return undefined;
     if (answer.status === 400 && body === notification) {
       // An optional field that the API does not take must not keep the mail away.
-      last = trouble(answer, jobId);
       body = bare(notification);
       continue;
     }
-    last = trouble(answer, jobId);
-    if (!mayPass(answer.status)) break;
     const pause = Math.max(FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random() / 2), answer.retryAfter);
-    if (attempt === delivery.attempts || performance.now() + pause >= end) break;
+    const inTime = attempt < delivery.attempts && performance.now() + pause < end;
+    if (!mayPass(answer.status) || !inTime) return trouble(answer, jobId);
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
-  return last;
 }
 
 interface Answer {

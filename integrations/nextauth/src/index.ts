@@ -6,7 +6,7 @@
 
 import { deliver, type Delivery } from "./delivery.ts";
 import { NOBODY, readClient, type Client, type RequestLike, type Trust } from "./request.ts";
-import { clean, providerName, signInId, userId, type Hook, type Notification, type SignIn } from "./signin.ts";
+import { clean, providerName, signInId, userId, type Notification, type SignIn } from "./signin.ts";
 import { warn, type Trouble, type TroubleKind } from "./trouble.ts";
 
 export type { RequestLike, SignIn, Trouble, TroubleKind };
@@ -91,7 +91,7 @@ export function signInNotifier(options: NotifierOptions): Notifier {
     }
   }
 
-  async function notify(signIn: SignIn, hook: Hook): Promise<void> {
+  async function notify(signIn: SignIn): Promise<void> {
     const { skip, preferences } = options;
     if (!options.url || signIn.email?.verificationRequest || ask(skip && (() => skip(signIn)), false)) return;
     if (signIn.account) {
@@ -103,7 +103,7 @@ export function signInNotifier(options: NotifierOptions): Notifier {
     if (fault) return tell(fault);
     const wishes = ask(preferences && (() => preferences(signIn)), {});
     const client = await look(options, tell);
-    const send = () => work({ signIn, hook, client, timestamp, wishes });
+    const send = () => work({ signIn, client, timestamp, wishes });
     if (options.after) {
       try {
         return options.after(send);
@@ -114,21 +114,21 @@ export function signInNotifier(options: NotifierOptions): Notifier {
     setTimeout(() => void send(), 0); // first the answer to the browser
   }
 
-  const safely = async (signIn: SignIn, hook: Hook): Promise<void> => {
+  const safely = async (signIn: SignIn): Promise<void> => {
     try {
-      await notify(signIn, hook);
+      await notify(signIn);
     } catch (cause) {
       tell({ kind: "internal", message: "a notification was not sent; see its cause", cause });
     }
   };
 
   return {
-    event: (signIn) => safely(signIn, "event"),
+    event: safely,
     callback: <P extends SignIn, R extends boolean | string = boolean>(own?: (signIn: P) => R | Promise<R>) =>
       async (signIn: P) => {
         const outcome = own ? await own(signIn) : (true as R);
         // A string is an address that the user is sent to instead.
-        if (outcome && typeof outcome !== "string") await safely(signIn, "callback");
+        if (outcome && typeof outcome !== "string") await safely(signIn);
         return outcome;
       },
   };
@@ -159,13 +159,12 @@ async function look(options: NotifierOptions, tell: (trouble: Trouble) => void):
 
 interface Sending {
   readonly signIn: SignIn;
-  readonly hook: Hook;
   readonly client: Client;
   readonly timestamp: string;
   readonly wishes: Preferences;
 }
 
-async function describe({ signIn, hook, client, timestamp, wishes }: Sending): Promise<Notification> {
+async function describe({ signIn, client, timestamp, wishes }: Sending): Promise<Notification> {
   const optional = {
     name: clean(signIn.user.name, 256),
     ipAddress: client.ipAddress,
@@ -175,7 +174,7 @@ async function describe({ signIn, hook, client, timestamp, wishes }: Sending): P
   };
   return {
     jobId: await signInId(signIn.account, client),
-    userId: await userId(signIn, hook),
+    userId: await userId(signIn),
     email: String(signIn.user.email).trim(),
     provider: providerName(signIn.account?.provider),
     timestamp,

@@ -24,12 +24,12 @@ interface Started {
  */
 export function keepPeers(): void {
   if (peersAreKept()) return;
-  // By name, as a bundle for the edge runtime must not hold it.
-  const channels = process.getBuiltinModule("node:diagnostics_channel");
-  channels.subscribe("http.server.request.start", (message) => {
+  // By name, as a bundle for the edge runtime must not hold it; before Node 20.16 there is no such way.
+  const channels = process.getBuiltinModule?.("node:diagnostics_channel");
+  channels?.subscribe("http.server.request.start", (message) => {
     const { request, socket } = message as Started;
     if (socket.remoteAddress === undefined) delete request.headers[PEER_HEADER];
     else request.headers[PEER_HEADER] = socket.remoteAddress;
   });
-  (globalThis as { [KEPT]?: boolean })[KEPT] = true;
+  (globalThis as { [KEPT]?: boolean })[KEPT] = channels !== undefined;
 }

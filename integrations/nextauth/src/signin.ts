@@ -28,9 +28,6 @@ export interface SignInAccount {
   readonly id_token?: string | null | undefined;
 }
 
-/** Which of next-auth's two hooks told it. */
-export type Hook = "event" | "callback";
-
 /** The body of `POST /api/jobs/signin-notification`. */
 export interface Notification {
   jobId: string;
@@ -64,12 +61,12 @@ export function providerName(provider: string | undefined): string {
 /**
  * Whom the hourly limit counts.
  *
- * The user's own id where there is a stable one. The callback may come before the user exists, with an id of the
- * provider's; and without a database v5 makes up a new id at each sign-in. There it is the account at the provider.
+ * The user's own id where there is a stable one. The callback, which is not told `isNewUser`, may come before the user
+ * exists, with an id of the provider's; and without a database v5 makes up a new id at each sign-in. There it is the
+ * account at the provider.
  */
-export async function userId(signIn: SignIn, hook: Hook): Promise<string> {
-  const { user, account } = signIn;
-  const stored = hook === "event" && (signIn.isNewUser !== undefined || account?.type === "credentials");
+export async function userId({ user, account, isNewUser }: SignIn): Promise<string> {
+  const stored = isNewUser !== undefined || account?.type === "credentials";
   const own = String(user.id ?? "");
   const atProvider = account && `${account.provider}:${account.providerAccountId}`;
   const id = atProvider && !(stored && own) ? atProvider : own || String(user.email);

@@ -161,6 +161,22 @@ test("an API that hangs is given up in time, and holds nobody", async () => {
   assert.match(troubles[0]?.message ?? "", /did not answer in time/);
 });
 
+test("without after the sign-in does not wait either", async () => {
+  const answered = new Promise<ServerResponse>((resolve) => (answer = resolve));
+  const { event } = notifier({ after: undefined });
+  await event(signIn());
+  assert.equal(calls.length, 0); // it has not even begun
+  status(202)(await answered);
+});
+
+test("one attempt that hangs leaves time for the next", async () => {
+  answer = (response, call, count) => (count === 1 ? undefined : status(202)(response));
+  const { event, done } = notifier({ attemptTimeout: 100, timeout: 30_000 });
+  await event(signIn());
+  await done();
+  assert.deepEqual([calls.length, troubles], [2, []]);
+});
+
 test("an answer that never ends is given up in time too", async () => {
   answer = (response) => void response.writeHead(202).write("{");
   const { event, done } = notifier({ timeout: 200, attempts: 1 });

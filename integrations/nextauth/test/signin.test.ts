@@ -35,25 +35,24 @@ test("where nothing tells one sign-in from the next, each has an id of its own",
   }
 });
 
-test("the event has the user's own id where there is a database", async () => {
-  assert.equal(await userId({ user: USER, account: ACCOUNT, isNewUser: false }, "event"), "u1");
-  assert.equal(await userId({ user: USER, account: { ...ACCOUNT, type: "credentials" } }, "event"), "u1");
+test("the user's own id where there is a database, or a password", async () => {
+  assert.equal(await userId({ user: USER, account: ACCOUNT, isNewUser: false }), "u1");
+  assert.equal(await userId({ user: USER, account: { ...ACCOUNT, type: "credentials" } }), "u1");
 });
 
 test("the callback, and an app without a database, have the account at the provider", async () => {
-  assert.equal(await userId({ user: USER, account: ACCOUNT }, "event"), "github:42");
-  assert.equal(await userId({ user: USER, account: ACCOUNT }, "callback"), "github:42");
+  assert.equal(await userId({ user: USER, account: ACCOUNT }), "github:42");
 });
 
 test("without an account it is the user's id, then the address", async () => {
-  assert.equal(await userId({ user: USER }, "event"), "u1");
-  assert.equal(await userId({ user: { email: "bat@example.com" } }, "event"), "bat@example.com");
+  assert.equal(await userId({ user: USER }), "u1");
+  assert.equal(await userId({ user: { email: "bat@example.com" } }), "bat@example.com");
 });
 
 test("an id that the API would refuse is hashed, and stays the same", async () => {
   const odd = { user: { id: "x".repeat(300), email: "b@example.com" }, isNewUser: true };
-  assert.match(await userId(odd, "event"), /^sha256:[0-9a-f]{40}$/);
-  assert.equal(await userId(odd, "event"), await userId(odd, "event"));
+  assert.match(await userId(odd), /^sha256:[0-9a-f]{40}$/);
+  assert.equal(await userId(odd), await userId(odd));
 });
 
 test("text that the API would refuse is cleaned, so that it keeps no mail away", () => {

@@ -18,13 +18,8 @@ type Hooks = { events?: Hook<void>; callbacks?: Hook<boolean> };
 export function hooks(form: string, options: Partial<NotifierOptions>): Hooks {
   const mayEnter = ({ user }: SignIn): boolean => user.email !== "banned@example.com";
   const notifier = signInNotifier({ url: YB_URL, trustedProxies: 0, ...options });
-  const onlyCallback = {
-    // region callback
-    callbacks: { signIn: notifier.callback(mayEnter) },
-    // endregion callback
-  };
   const event = { signIn: timed(notifier.event) };
-  const callback = { signIn: timed(onlyCallback.callbacks.signIn) };
+  const callback = { signIn: timed(notifier.callback(mayEnter)) };
   const forms: Record<string, Hooks> = {
     event: { events: event, callbacks: { signIn: async (message) => mayEnter(message) } },
     callback: { callbacks: callback },
