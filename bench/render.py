@@ -77,7 +77,7 @@ def peer() -> Callable[[SignIn], bytes]:
         facts = {
             "words": words, "language": language, "name": show_name(event.name), "email": mask(event.email),
             "advice": words.advice.replace("{provider}", provider) if provider else "",
-            "provider": show_provider(event.provider), "ip": show_ip(event.ip_address),
+            "reason": "", "link": "", "provider": show_provider(event.provider), "ip": show_ip(event.ip_address),
             "browser": name_browser(event.user_agent), "time": show_time(event.timestamp, "Asia/Ulaanbaatar", words),
         }  # fmt: skip
         mail = EmailMessage(policy.SMTP)

@@ -70,7 +70,10 @@ class Check:
     def _limited(self) -> str:
         for number in range(2, self._limit + 1):
             _expect(self._sign_in(f"{self._first}-{number}"), 202)
-        _expect(self._sign_in(f"{self._first}-over"), 429)
+        status, body = self._sign_in(f"{self._first}-over")
+        if status == 202 and body.get("notify"):
+            return f"202, to be told in a summary: YB_NOTIFY={body['notify']}"
+        _expect((status, body), 429)
         return "429 with Retry-After"
 
     def _duplicate(self) -> str:

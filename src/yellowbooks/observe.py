@@ -13,6 +13,7 @@ WARNINGS = frozenset(
         "dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_skipped", "failed",
         "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy", "alert",
         "alert_unsent", "missed",
+        "mail_flood",
     }
 )  # fmt: skip
 

@@ -204,13 +204,28 @@ class Settings:
     mail_secret: str | None = setting(
         "",
         _secret,
-        "keys the mails' Message-IDs and the hashes that suppressed addresses and searches go by; bounces need it",
+        "keys Message-IDs and the hashes that suppressed addresses, devices and searches go by; bounces need it",
         "a-key-of-16-or-more",
         secret=True,
     )
     concurrency: int = setting("20", _integer(1, 1000), "jobs that one worker process runs at once")
     lease_seconds: int = setting("30", _integer(1, 3600), "how long a lost worker's job waits for another, in seconds")
     rate_limit: tuple[int, float] = setting("10/hour", _rate, "sign-in mails that one user may cause")
+    notify: str | None = setting(
+        "",
+        _word("every", "new_device", "suspicious"),
+        "which sign-ins are told at once, the rest in summaries (less-noise.md); not set: each in a mail of its own",
+        "new_device",
+    )
+    notify_window: float | None = setting(
+        "", _duration, "when a summary leaves; not set: 1h with YB_NOTIFY=every, else 7d", "24h"
+    )
+    recipient_limit: tuple[int, float] = setting(
+        "20/hour", _rate, "with YB_NOTIFY: sign-in mails at once to one address, whoever signs in"
+    )
+    total_limit: tuple[int, float] = setting(
+        "10000/hour", _rate, "with YB_NOTIFY: sign-in mails to everybody; what is over goes into summaries"
+    )
     retry: tuple[int, float] = setting(
         "attempts=5,base=2s", _retry, "attempts, and the wait after the first failure; doubled after each further one"
     )

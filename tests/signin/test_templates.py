@@ -8,7 +8,7 @@ import pytest
 from tests.signin.cases import CREATED, FULL
 from yellowbooks.mail import lint, mailbox
 from yellowbooks.signin import Letters, TemplateFault, lint_templates, preview_page
-from yellowbooks.signin.forms import HTML, OURS, TEXT, WORDS
+from yellowbooks.signin.forms import HTML, OURS, SUMMARY_HTML, SUMMARY_TEXT, TEXT, WORDS
 from yellowbooks.signin.samples import sample_mails, samples
 
 SENDER = mailbox("Yellow Books <no-reply@yellowbooks.example>")
@@ -63,6 +63,18 @@ def test_a_file_of_ones_own_goes_before_ours(tmp_path: Path) -> None:
     assert "<h1" in english.html.plain()  # what the folder lacks is ours
 
 
+def test_summaries_and_letters_with_a_reason_and_a_link_are_looked_at_too(folder: Path) -> None:
+    mails = list(sample_mails(Letters(reasoned=True, linked=True), SENDER))
+    names = {sample.name for _, sample, _ in mails}
+    assert {"github", "summary", "long summary"} <= names
+    assert all(lint(mail.data) == [] for _, _, mail in mails)
+    changed(folder / SUMMARY_TEXT, "   {{ row.ip }}\n", "")
+    changed(folder / HTML, 'href="{{ link }}"', 'href="https://evil.example/{{ link }}"')
+    found = {(one.file.name, one.line, one.id) for one in lint_templates(folder, SENDER)}
+    facts = where(folder / SUMMARY_HTML, "<td valign")
+    assert found == {(HTML, where(folder / HTML, "evil.example"), "I4"), (SUMMARY_HTML, facts, "A9")}
+
+
 def samples_in(language: str) -> object:
     return type(FULL)(**{f: getattr(FULL, f) for f in FULL.__struct_fields__} | {"locale": language})
 
@@ -97,7 +109,7 @@ def test_a_fault_names_file_line_and_reason(folder: Path, file: str, old: str, n
     changed(folder / file, old, new)
     with pytest.raises(TemplateFault) as caught:
         Letters(folder)
-    line = where(folder / file, new) if "overwrite" not in why else len((folder / file).read_text("utf-8").splitlines())
+    line = where(folder / file, new if "overwrite" not in why else 'months = ["January')
     assert why in caught.value.why
     assert str(caught.value).startswith(f"{folder / file}, line {line}: ")
 

@@ -1,7 +1,7 @@
 """The HTTP face: paths, keys and problems. No rule lives here; the parts are handed in."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from litestar import Litestar, Response, Router, get
@@ -15,7 +15,7 @@ from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, Refuse, answer_request_name, counted, enqueue_route, follow_route
-from yellowbooks.api.keys import guard
+from yellowbooks.api.keys import Guard, guard
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
@@ -30,6 +30,7 @@ BODY_BYTES = 64 * 1024
 class ApiParts:
     """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set.
 
+    `answers` is what the 202 of a kind says besides.
     Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for a key of YB_ADMIN_KEYS.
     """
 
@@ -48,6 +49,7 @@ class ApiParts:
     operator_routes: Sequence[Any] = ()
     metrics: MetricsPage | None = None
     refused: Refuse = lambda _kind, _reason: None
+    answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -69,7 +71,7 @@ def create_app(parts: ApiParts) -> Litestar:
     )
     return Litestar(
         [
-            *(enqueue_route(kind, queue, parts.find, callers, parts.refused) for kind in parts.kinds),
+            *_enqueue_routes(parts, callers),
             follow_route(queue, parts.find, callers),
             admin,
             *_health_routes(queue, parts.draining),
@@ -90,6 +92,13 @@ def create_app(parts: ApiParts) -> Litestar:
         before_send=[answer_request_name],
         on_app_init=[_no_logging],
     )
+
+
+def _enqueue_routes(parts: ApiParts, callers: Guard) -> list[Any]:
+    return [
+        enqueue_route(kind, parts.queue, parts.find, callers, parts.refused, parts.answers.get(kind.name))
+        for kind in parts.kinds
+    ]
 
 
 def _no_logging(config: AppConfig) -> AppConfig:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -26,6 +26,7 @@ FULL_RETRY_MS = 30_000
 WORDS = {"seen": "duplicate", "limited": "limited", "full": "full"}
 STATUS_WORDS = {400: "invalid", 401: "unauthorized", 413: "too_large", 500: "failed"}
 REQUEST = "x-request-id"
+ENQUEUED = {"status": "enqueued"}
 _NAME = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")  # without an @: a name of a request is shown to whoever operates
 
 
@@ -40,8 +41,11 @@ async def answer_request_name(message: Message, scope: Scope) -> None:
         message["headers"] = [*message.get("headers", ()), (REQUEST.encode(), name.encode())]
 
 
-def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refuse: Refuse) -> HTTPRouteHandler:
-    """`POST /api/jobs/<kind>`."""
+def enqueue_route(
+    kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refuse: Refuse, more: Mapping[str, str] | None = None
+) -> HTTPRouteHandler:
+    """`POST /api/jobs/<kind>`; its 202 also says `more`."""
+    taken = ENQUEUED | dict(more or {})
 
     @post(
         f"/api/jobs/{kind.name}",
@@ -62,7 +66,7 @@ def enqueue_route(kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refus
             raise
         if receipt.word != "admitted":
             refuse(kind.name, WORDS[receipt.word])
-        return await _answer(job_id, receipt, find)
+        return await _answer(job_id, receipt, find, taken)
 
     return enqueue
 
@@ -80,10 +84,12 @@ def counted(handle: Callable[[Any, Any], Any], refuse: Refuse) -> Callable[[Any,
     return handle_and_count
 
 
-async def _answer(job_id: str, receipt: Receipt, find: Find) -> Response[dict[str, Any]]:
+async def _answer(
+    job_id: str, receipt: Receipt, find: Find, taken: Mapping[str, str] = ENQUEUED
+) -> Response[dict[str, Any]]:
     location = {"Location": f"/api/jobs/{job_id}"}
     if receipt.word == "admitted":
-        return Response({"jobId": job_id, "status": "enqueued"}, status_code=202, headers=location)
+        return Response({"jobId": job_id, **taken}, status_code=202, headers=location)
     if receipt.word == "limited":
         wait = retry_after(receipt.wait)
         seconds = int(wait["Retry-After"])

@@ -43,7 +43,14 @@ ENQUEUE_ANSWERS = {
 ENQUEUED = {
     "type": "object",
     "required": ["jobId", "status"],
-    "properties": {"jobId": {"type": "string"}, "status": {"const": "enqueued"}},
+    "properties": {
+        "jobId": {"type": "string"},
+        "status": {"const": "enqueued"},
+        "notify": {
+            "enum": ["every", "new_device", "suspicious"],
+            "description": "with YB_NOTIFY: which sign-ins are told at once; the others stand in a summary",
+        },
+    },
 }
 
 

@@ -1,6 +1,19 @@
 """The command line: each command a few lines; a file a group of them."""
 
-from yellowbooks.cli import completion, demo, dkim, dlq, doctor, jobs, mail, roles, suppression, tools
+from yellowbooks.cli import completion, demo, devices, dkim, dlq, doctor, jobs, mail, roles, suppression, tools
 from yellowbooks.cli.base import main
 
-__all__ = ["completion", "demo", "dkim", "dlq", "doctor", "jobs", "mail", "main", "roles", "suppression", "tools"]
+__all__ = [
+    "completion",
+    "demo",
+    "devices",
+    "dkim",
+    "dlq",
+    "doctor",
+    "jobs",
+    "mail",
+    "main",
+    "roles",
+    "suppression",
+    "tools",
+]

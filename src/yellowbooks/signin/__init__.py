@@ -3,14 +3,17 @@
 from collections.abc import Awaitable, Callable
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
+from yellowbooks.signin.delivery import FRESH_SECONDS, Delivery, Link, no_link
 from yellowbooks.signin.doubt import AMBIGUOUS_TOTAL, ambiguous
 from yellowbooks.signin.event import SignIn
 from yellowbooks.signin.finder import SignInFinder
 from yellowbooks.signin.forms import TemplateFault
-from yellowbooks.signin.handler import FRESH_SECONDS, SignInHandler, write_mail
+from yellowbooks.signin.handler import SignInHandler, write_mail
 from yellowbooks.signin.letter import Letter, Letters
+from yellowbooks.signin.notices import AtOnce, Notices, Policy
 from yellowbooks.signin.preview import preview_page
 from yellowbooks.signin.samples import TemplateFinding, lint_templates, write_trial
+from yellowbooks.signin.summary import Summary, SummaryMailer, Telling, summary_kind
 
 Handler = Callable[[Lease, SignIn], Awaitable[str | None]]
 
@@ -36,6 +39,8 @@ def kind(
 
 
 __all__ = [
-    "AMBIGUOUS_TOTAL", "Handler", "Letter", "Letters", "SignIn", "SignInFinder", "SignInHandler", "TemplateFault",
-    "TemplateFinding", "ambiguous", "kind", "lint_templates", "preview_page", "write_mail", "write_trial",
+    "AMBIGUOUS_TOTAL", "CHANNEL", "AtOnce", "Delivery", "Handler", "Letter", "Letters", "Link", "Notices", "Policy",
+    "SignIn", "SignInFinder", "SignInHandler", "Summary", "SummaryMailer", "Telling", "TemplateFault",
+    "TemplateFinding", "ambiguous", "kind", "lint_templates", "no_link", "preview_page", "summary_kind", "write_mail",
+    "write_trial",
 ]  # fmt: skip

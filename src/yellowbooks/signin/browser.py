@@ -45,6 +45,15 @@ def _name(agent: str) -> str:
     return ", ".join(part for part in (browser, system) if part)
 
 
+@lru_cache(maxsize=1024)
+def name_families(agent: str) -> tuple[str, str]:
+    """Browser and system as the parser calls them, "" where it knows none; to be compared, never to be shown."""
+    found = _parser().parse(agent)
+    browser = found.user_agent.family if found.user_agent else ""
+    system = found.os.family if found.os else ""
+    return BROWSERS.get(browser, browser), SYSTEMS.get(system, system)
+
+
 def name_browser(agent: str | None) -> str:
     """Such as «Chrome, Linux»; "" where neither is known."""
     return _name(agent[:AGENT_LENGTH]) if agent else ""

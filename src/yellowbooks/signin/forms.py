@@ -22,12 +22,15 @@ from yellowbooks.mail import Skeleton
 
 OURS = Path(str(files("yellowbooks.signin") / "templates"))
 TEXT, HTML, WORDS = "mail.txt", "mail.html", "words.toml"
+SUMMARY_TEXT, SUMMARY_HTML = "summary.txt", "summary.html"
+FILES = (TEXT, HTML, SUMMARY_TEXT, SUMMARY_HTML)
 # Those whose accounts a letter gives advice on, as they write themselves.
 PROVIDERS = {
     "google": "Google", "github": "GitHub", "gitlab": "GitLab", "facebook": "Facebook", "apple": "Apple",
     "microsoft": "Microsoft", "azure-ad": "Microsoft", "linkedin": "LinkedIn", "twitter": "X", "discord": "Discord",
 }  # fmt: skip
 _GAP = re.compile("\ue000(.*?)\ue001", re.DOTALL)
+_VALUE = re.compile(r"name|email|provider|ip|browser|time|reason|link|others|total|(?:device|ip|times)\d{1,2}")
 _LINE = re.compile("\ue002([0-9]+)\ue003(?!\ue002)")
 
 
@@ -39,6 +42,29 @@ class TemplateFault(ValueError):
         self.file = file
         self.line = line
         self.why = why
+
+
+class Reasons(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a mail comes, where YB_NOTIFY asks that it be said."""
+
+    first: str
+    new_device: str
+    new_network: str
+    new_both: str
+    dormant: str
+    known: str
+    unknown: str
+
+
+class SummaryWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a summary of sign-ins says; `{count}` and `{time}` are filled in."""
+
+    subject: str
+    intro: str
+    times: str
+    new: str
+    others: str
+    total: str
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +86,25 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unknown: str
     date: str
     months: tuple[str, ...]
+    not_me: str
+    not_me_advice: str
+    reasons: Reasons
+    summary: SummaryWords
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What decides a letter's form: a key of PROVIDERS or "", and which of its values are there.
+
+    `rows` (with `others`, for what is only counted) is how many groups a summary lists; None in a letter.
+    """
+
+    provider: str = ""
+    named: bool = True
+    reasoned: bool = False
+    linked: bool = False
+    rows: int | None = None
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +167,28 @@ class Templates:
             raise TemplateFault(places[0], 1, "is missing; copy the one of another language and translate it")
         return found
 
-    def form(self, provider: str, *, named: bool) -> Form:
-        """The skeletons for letters to those with a name, or without one; `provider` is "" or a key of PROVIDERS."""
-        text, html = (_cut(self.file(name), self.render(name, provider, named=named)) for name in (TEXT, HTML))
+    def form(self, variant: Variant) -> Form:
+        """The skeletons for letters of this variant."""
+        names = (TEXT, HTML) if variant.rows is None else (SUMMARY_TEXT, SUMMARY_HTML)
+        text, html = (_cut(self.file(name), self.render(name, variant)) for name in names)
         return Form(Skeleton(*text, is_html=False), Skeleton(*html, is_html=True))
 
-    def lines(self, name: str, provider: str, *, named: bool) -> list[int]:
+    def lines(self, name: str, variant: Variant) -> list[int]:
         """For each line of a rendered template, the template's line that it comes from."""
-        rendered = self.render(name, provider, named=named, marked=True).split("\n")
+        rendered = self.render(name, variant, marked=True).split("\n")
         numbers = [1]
         for line in rendered:
             found = _LINE.search(line)
             numbers.append(int(found[1]) if found else numbers[-1])
         return numbers[1:]
 
-    def render(self, name: str, provider: str, *, named: bool, marked: bool = False) -> str:
+    def render(self, name: str, variant: Variant, *, marked: bool = False) -> str:
         """A template with gaps for the values. Raises `TemplateFault`."""
         file = self.file(name)
         try:
             if (name, marked) not in self._compiled:
                 self._compiled[name, marked] = _compile(file, name, [_Lines] if marked else [])
-            return self._compiled[name, marked].render(self._facts(provider, named=named))
+            return self._compiled[name, marked].render(self._facts(variant))
         except TemplateSyntaxError as error:
             raise TemplateFault(file, error.lineno, str(error.message)) from error
         except TemplateFault:
@@ -151,11 +197,18 @@ class Templates:
             lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file)]
             raise TemplateFault(file, (lines or [1])[-1] or 1, str(error)) from error
 
-    def _facts(self, provider: str, *, named: bool) -> Mapping[str, Any]:
+    def _facts(self, variant: Variant) -> Mapping[str, Any]:
+        common = {"words": self.words, "language": self.language, "link": Gap("link") if variant.linked else ""}
+        if variant.rows is not None:
+            rows = [{part: Gap(f"{part}{n}") for part in ("device", "ip", "times")} for n in range(variant.rows)]
+            others = Gap("others") if variant.others else ""
+            return common | {"rows": rows, "others": others, "total": Gap("total"), "email": Gap("email")}
+        provider = variant.provider
         advice = self.words.advice.replace("{provider}", PROVIDERS[provider]) if provider else ""
         gaps = {name: Gap(name) for name in ("email", "provider", "ip", "browser", "time")}
-        name = Gap("name") if named else ""
-        return {"words": self.words, "language": self.language, "advice": advice, "name": name, **gaps}
+        name = Gap("name") if variant.named else ""
+        reason = Gap("reason") if variant.reasoned else ""
+        return common | {"advice": advice, "name": name, "reason": reason, **gaps}
 
 
 def languages(folder: Path | None = None) -> list[str]:
@@ -175,14 +228,14 @@ def _check_place(path: Path, parts: tuple[str, ...]) -> None:
     if path.is_dir():
         fits = not parents and re.fullmatch(r"[a-z]{2,3}", name) is not None
     else:
-        fits = name in (TEXT, HTML) or (name == WORDS and len(parents) == 1)
+        fits = name in FILES or (name == WORDS and len(parents) == 1)
     if not fits:
-        raise TemplateFault(path, 1, f"is none of {TEXT}, {HTML}, <language>/{WORDS}; rename or remove it")
+        raise TemplateFault(path, 1, f"is none of {', '.join(FILES)}, <language>/{WORDS}; rename or remove it")
 
 
 def _compile(file: Path, name: str, extensions: list[type[Extension]]) -> Template:
     environment = ImmutableSandboxedEnvironment(
-        autoescape=name == HTML, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=name in (HTML, SUMMARY_HTML), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, extensions=extensions,
     )  # fmt: skip
     code = environment.compile(_read(file), name, str(file))
@@ -209,15 +262,24 @@ def _read_words(file: Path) -> Words:
     except msgspec.ValidationError as error:
         key = re.search(r"unknown field `(\w+)`|at `\$\.(\w+)", str(error))
         raise TemplateFault(file, line_of(text, (key[1] or key[2]) if key else ""), str(error)) from None
-    sample = dict.fromkeys(("year", "month", "day", "hour", "minute"), 10) | {"offset": "+8", "month_name": "x"}
-    try:
-        words.date.format(**sample)
-        if len(words.months) not in (0, 12):
-            raise ValueError("months must be twelve, or none")
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        names = ", ".join(sample)
-        raise TemplateFault(file, line_of(text, "date"), f"{error!r}; the date is made of {names}") from None
+    _check_patterns(file, text, words)
     return words
+
+
+def _check_patterns(file: Path, text: str, words: Words) -> None:
+    """The words that are filled in by `str.format`. Raises `TemplateFault`."""
+    date = dict.fromkeys(("year", "month", "day", "hour", "minute"), 10) | {"offset": "+8", "month_name": "x"}
+    counted: dict[str, Any] = {"count": 1, "time": "x"}
+    patterns = [("date", words.date, date)]
+    patterns += [(key, getattr(words.summary, key), counted) for key in ("times", "others", "total")]
+    for key, pattern, sample in patterns:
+        try:
+            pattern.format(**sample)
+            if len(words.months) not in (0, 12):
+                raise ValueError("months must be twelve, or none")
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            why = f"{error!r}; the {key} is made of {', '.join(sample)}"
+            raise TemplateFault(file, line_of(text, key), why) from None
 
 
 def line_of(text: str, key: str) -> int:
@@ -230,7 +292,7 @@ def _cut(file: Path, rendered: str) -> tuple[list[str], list[str]]:
     """The constant pieces, and the names between them."""
     parts = _GAP.split(rendered)
     pieces, names = parts[::2], parts[1::2]
-    spoilt = [name for name in names if name not in ("name", "email", "provider", "ip", "browser", "time")]
+    spoilt = [name for name in names if not _VALUE.fullmatch(name)]
     if spoilt or "\ue000" in "".join(pieces) or "\ue001" in "".join(pieces):
         what = spoilt[0] if spoilt else "a value"
         line = rendered.count("\n", 0, rendered.find(f"\ue000{what}")) + 1 if spoilt else 1

@@ -1,139 +1,66 @@
 """The job: write the letter, hand it to the mailer, and say what came of it."""
 
-import random
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
-from yellowbooks.jobs import Lease, Paused, Permanent, RetryAfter, Uncertain
-from yellowbooks.mail import (
-    DeliveryUncertain,
-    Mailbox,
-    Mailer,
-    Message,
-    MessageRefused,
-    NoSuppressions,
-    Refused,
-    Reply,
-    Suppressions,
-    Unusable,
-    compose,
-)
+from yellowbooks.jobs import Lease
+from yellowbooks.mail import Mailbox, Mailer, Message, Suppressions
 from yellowbooks.signin.browser import warm_up
-from yellowbooks.signin.event import SignIn, wire_address
+from yellowbooks.signin.delivery import Delivery, Link, Seal, Tell, no_link, post, quiet
+from yellowbooks.signin.event import SignIn
 from yellowbooks.signin.letter import Letters
-
-FRESH_SECONDS = 86_400.0  # an alert that is older helps nobody any more
-WAITS = (60.0, 300.0, 900.0)  # of a mail that is put off, by how long it has been waiting already
-JITTER = 0.25  # of a wait that nobody asked for
-LATE_SECONDS = 4.0  # at most, after a wait that the server asked for
-ALARM_SECONDS = 3600.0  # how often one cause is told to the operator
-CONFIG_SECONDS = 60.0
-
-Tell = Callable[..., None]
-Seal = Callable[[Message], Message]
-"""Signs a mail that is ready."""
-
-
-def _quiet(_word: str, **_fields: object) -> None:
-    """Nobody listens."""
+from yellowbooks.signin.summary import Telling
 
 
 class SignInHandler:
-    """Sends the mail about one sign-in. Every attempt makes the same bytes, so a second copy is the same mail."""
+    """Sends the mail about one sign-in. Every attempt makes the same bytes, so a second copy is the same mail.
+
+    With `telling` (YB_NOTIFY) it asks first whether the sign-in is told at once or in a summary.
+    """
 
     def __init__(
         self, letters: Letters, mailer: Mailer, sender: Mailbox, secret: bytes = b"", *,
-        suppressions: Suppressions | None = None, seal: Seal = lambda mail: mail, tell: Tell = _quiet,
+        suppressions: Suppressions | None = None, seal: Seal = lambda mail: mail, tell: Tell = quiet,
+        telling: Telling | None = None, link: Link = no_link,
     ) -> None:  # fmt: skip
         warm_up()
-        self._seal = seal
-        self._letters = letters
-        self._mailer = mailer
-        self._sender = sender
-        self._secret = secret
-        self._suppressions = suppressions or NoSuppressions()
-        self._tell = tell
-        self._alarmed: dict[str, float] = {}
+        self.letters = letters
+        self.delivery = Delivery(mailer, sender, secret, suppressions=suppressions, seal=seal, tell=tell)
+        self.link = link
+        self._telling = telling
 
     async def __call__(self, lease: Lease, sign_in: SignIn) -> str:
-        """One attempt; gives the server's words and the mail's Message-ID.
+        """One attempt; gives the server's words and the mail's Message-ID, or the job that will tell of it.
 
         Raises what `jobs` makes an outcome of; no error holds the address.
         """
         age = (lease.started - lease.created) / 1000
-        if age > FRESH_SECONDS:
-            raise Permanent(f"the alert is {age / 3600:.0f} h old, too late to be of use", cause="expired")
-        recipient = wire_address(sign_in.email)
-        if why := await self._suppressions.suppressed(recipient):
-            raise Permanent(f"the address gets no mail: {why}", cause="suppressed")
-        try:
-            return await self._send(lease, sign_in, recipient)
-        except MessageRefused as error:
-            raise Permanent(str(error), cause="message") from error
-        except DeliveryUncertain as error:
-            raise Uncertain(str(error), cause=error.cause) from error
-        except Unusable as error:
-            raise Paused(str(error), error.seconds, cause=error.cause) from error
-        except Refused as error:
-            if error.reply.verdict == "retry":
-                raise
-            raise await self._refused(error, recipient, age) from error
+        recipient = await self.delivery.admit(sign_in.email, age)
+        reason = ""
+        if self._telling:
+            verdict, summary = await self._telling.decide(lease, sign_in)
+            if summary:
+                return f"{verdict.reason}: {summary}"
+            reason = verdict.reason
+        words = await self.delivery.send(lease, recipient, lambda: self._write(lease, sign_in, reason), age)
+        if self._telling:
+            await self._telling.told(lease, sign_in)
+        return words
 
-    async def _send(self, lease: Lease, sign_in: SignIn, recipient: str) -> str:
-        message = write_mail(self._letters, self._sender, self._secret, lease.job_id, lease.created, sign_in)
-        words = await self._mailer.send(self._seal(message), lease.commit)
-        self._tell("sent", job=lease.job_id, kind=lease.kind, attempt=lease.attempt, reply=words)
-        try:
-            await self._suppressions.delivered(recipient)
-        except Exception as error:  # the mail was taken: whatever fails now must not send it again
-            self._tell("failed", job=lease.job_id, error=f"the list of suppressed addresses: {error!r}")
-        return f"{words} {message.message_id}"
-
-    async def _refused(self, error: Refused, recipient: str, age: float) -> Exception:
-        """The outcome of a mail that the server refused, and what others are to know of it."""
-        reply, why = error.reply, str(error)
-        if reply.verdict == "defer":
-            return RetryAfter(_wait(reply, age), why, cause=error.cause)
-        if reply.verdict == "config":
-            return RetryAfter(CONFIG_SECONDS, why, cause=error.cause)
-        if reply.verdict == "suppress":
-            await self._suppressions.suppress(recipient, str(reply))
-        elif reply.verdict == "strike":
-            await self._suppressions.strike(recipient, str(reply))
-        elif reply.verdict == "policy":
-            self._alarm(why, error.cause)
-        return Permanent(why, cause=error.cause)
-
-    def _alarm(self, why: str, cause: str) -> None:
-        """A server does not trust us: told once an hour, not once a mail."""
-        moment = time.monotonic()
-        if moment - self._alarmed.get(cause, -ALARM_SECONDS) >= ALARM_SECONDS:
-            self._alarmed[cause] = moment
-            self._tell("smtp_policy", error=why, cause=cause)
+    def _write(self, lease: Lease, sign_in: SignIn, reason: str) -> Message:
+        link = ""
+        if self.letters.linked:
+            moment = datetime.fromtimestamp(lease.created / 1000, UTC)
+            link = self.link(lease.job_id, sign_in.user_id, self.letters.language(sign_in.locale), moment)
+        return write_mail(
+            self.letters, self.delivery.sender, self.delivery.secret, lease.job_id, lease.created, sign_in, reason, link
+        )
 
 
-def write_mail(letters: Letters, sender: Mailbox, secret: bytes, job_id: str, created: int, sign_in: SignIn) -> Message:
+def write_mail(
+    letters: Letters, sender: Mailbox, secret: bytes, job_id: str, created: int, sign_in: SignIn, reason: str = "",
+    link: str = "",
+) -> Message:  # fmt: skip
     """The mail of one job, admitted at `created` (ms since 1970): the same bytes each time. Raises `MessageRefused`."""
     moment = datetime.fromtimestamp(created / 1000, UTC)
-    letter = letters.write(sign_in, moment)
-    return compose(
-        sender=sender,
-        recipient=wire_address(sign_in.email),
-        subject=letter.subject,
-        text=letter.text,
-        html=letter.html,
-        language=letter.language,
-        key=job_id,
-        date=moment,
-        secret=secret,
-    )
-
-
-def _wait(reply: Reply, age: float) -> float:
-    """Seconds to wait: what the server asked for and a little, or the next of our own waits, spread."""
-    spread = random.random()  # noqa: S311  no secret
-    if reply.hinted:
-        return reply.wait + spread * min(LATE_SECONDS, reply.wait / 10)
-    wait = max(reply.wait, next((wait for wait in WAITS if age < wait), WAITS[-1]))
-    return wait * (1 + JITTER * spread)
+    letter = letters.write(sign_in, moment, reason, link)
+    return post(letter, sign_in.email, sender=sender, secret=secret, key=job_id, date=moment)

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -13,12 +14,14 @@ import msgspec
 from yellowbooks.mail import Quoted
 from yellowbooks.signin.browser import name_browser
 from yellowbooks.signin.event import SignIn, shown_address
-from yellowbooks.signin.forms import PROVIDERS, Form, Templates, Words, languages
+from yellowbooks.signin.forms import PROVIDERS, Form, Templates, Variant, Words, languages
+from yellowbooks.signin.notices import Group, count
 
 DEFAULT_LANGUAGE = "mn"
 DEFAULT_ZONE = "Asia/Ulaanbaatar"
 NAME_LENGTH = 64  # characters
 PROVIDER_LENGTH = 32  # characters
+MOST_ROWS = 20  # of a summary: ten groups of sign-ins from what is new, ten from what is known
 
 # What a mail reader may turn into a link of its own: a scheme, www., an address, a domain (with any Unicode dot), a
 # telephone number.
@@ -52,29 +55,46 @@ class Letter(msgspec.Struct, frozen=True):
 class Letters:
     """Every letter that there is, ready but for its values. Those of `folder` go before ours, file by file.
 
-    Raises `TemplateFault` where a template cannot be used.
+    With `reasoned` a letter says why it comes, and there are summaries; with `linked` it has a link to say «this was
+    not me». Raises `TemplateFault` where a template cannot be used.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, reasoned: bool = False, linked: bool = False) -> None:
+        self.reasoned, self.linked = reasoned, linked
         self._minute = lru_cache(maxsize=1024)(self._show_minute)  # many mails are about the same
         self._words: dict[str, Words] = {}
         self._forms: dict[tuple[str, str, bool], Form] = {}
+        self._summaries: dict[tuple[str, int, bool, bool], Form] = {}
         for language in languages(folder):
             templates = Templates(language, folder)
             self._words[language] = templates.words
             for provider in ("", *PROVIDERS):
                 for named in (True, False):
-                    self._forms[language, provider, named] = templates.form(provider, named=named)
+                    self._forms[language, provider, named] = templates.form(Variant(provider, named, reasoned, linked))
+            if reasoned:
+                self._make_summaries(language, templates)
+
+    def _make_summaries(self, language: str, templates: Templates) -> None:
+        for rows in range(1, MOST_ROWS + 1):
+            for others in (False, True) if rows >= MOST_ROWS // 2 else (False,):
+                for linked in (False, True) if self.linked else (False,):
+                    form = templates.form(Variant(linked=linked, rows=rows, others=others))
+                    self._summaries[language, rows, others, linked] = form
 
     @property
     def languages(self) -> list[str]:
         """The languages that letters are written in."""
         return sorted(self._words)
 
-    def write(self, sign_in: SignIn, created: datetime) -> Letter:
-        """The letter about one sign-in. `created` is its time where the event has none."""
-        asked = (sign_in.locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
-        language = asked if asked in self._words else DEFAULT_LANGUAGE
+    def language(self, locale: str | None) -> str:
+        """The language for a reader who asks for this one."""
+        asked = (locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
+        return asked if asked in self._words else DEFAULT_LANGUAGE
+
+    def write(self, sign_in: SignIn, created: datetime, reason: str = "", link: str = "") -> Letter:
+        """The letter about one sign-in. `created` is its time where the event has none; `reason` is a word of
+        `Verdict`, `link` an address of ours; each is shown where the letters were made with it."""
+        language = self.language(sign_in.locale)
         words = self._words[language]
         provider = sign_in.provider.lower()
         minute = int((sign_in.timestamp or created).timestamp()) // 60
@@ -87,11 +107,45 @@ class Letters:
         }
         if name := show_name(sign_in.name):
             values["name"] = name
+        if self.reasoned:
+            values["reason"] = getattr(words.reasons, reason)
+        if self.linked:
+            values["link"] = link
         form = self._forms[language, provider if provider in PROVIDERS else "", bool(name)]
         return Letter(language, words.subject, form.text.fill(values), form.html.fill(values))
 
     def _show_minute(self, minute: int, zone: str, language: str) -> str:
         return show_time(datetime.fromtimestamp(minute * 60, UTC), zone, self._words[language])
+
+    def summarize(self, groups: Sequence[Group], email: str, language: str, zone: str, link: str = "") -> Letter:
+        """The letter about many sign-ins, what is new first; `groups` are those of one window, at least one listed."""
+        words = self._words[language]
+        listed = [group for group in groups if not group.others]
+        listed.sort(key=lambda one: (not one.new, -one.last, one.shown, one.user))
+        others = sum(group.count for group in groups if group.others)
+        values = {
+            "email": mask(shown_address(email)),
+            "total": words.summary.total.format(count=count(groups)),
+        }
+        for n, group in enumerate(listed):
+            values |= _row(n, group, zone, words)
+        if others:
+            values["others"] = words.summary.others.format(count=others)
+        if link:
+            values["link"] = link
+        form = self._summaries[language, len(listed), others > 0, bool(link)]
+        return Letter(language, words.summary.subject, form.text.fill(values), form.html.fill(values))
+
+
+def _row(n: int, group: Group, zone: str, words: Words) -> dict[str, str]:
+    parts = group.parts
+    device = f"{parts.browser or words.unknown} · {show_provider(parts.provider) or words.unknown}"
+    last = show_time(datetime.fromtimestamp(group.last / 1000, UTC), zone, words)
+    return {
+        f"device{n}": f"{words.summary.new}: {device}" if group.new else device,
+        f"ip{n}": show_ip(parts.ip_address) or words.unknown,
+        f"times{n}": words.summary.times.format(count=group.count, time=last),
+    }
 
 
 def mask(address: str) -> str:

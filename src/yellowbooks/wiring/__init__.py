@@ -13,6 +13,7 @@ from yellowbooks.wiring.mail import (
     sign_in_handler,
     suppression_list,
 )
+from yellowbooks.wiring.notices import device_memory, worker_kinds
 from yellowbooks.wiring.queue import beside_up, kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.roles import Roles
 from yellowbooks.wiring.webhooks import webhook_keys, webhook_routes
@@ -27,6 +28,7 @@ __all__ = [
     "database_url",
     "demo_address",
     "demo_port",
+    "device_memory",
     "kinds",
     "look_at_server",
     "mail_secret",
@@ -42,4 +44,5 @@ __all__ = [
     "suppression_list",
     "webhook_keys",
     "webhook_routes",
+    "worker_kinds",
 ]

@@ -13,6 +13,11 @@ from yellowbooks.wiring.webhooks import webhook_keys
 def check(settings: Settings) -> None:
     """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
     kinds(settings)
+    if settings.notify and not settings.mail_secret:
+        raise SettingsError(
+            "YB_NOTIFY: devices are remembered as keyed hashes, so YB_MAIL_SECRET must be set; "
+            "a good one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
     if settings.templates_dir:
         open_letters(settings)
     if settings.valkey_url:

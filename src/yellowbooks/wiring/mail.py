@@ -1,5 +1,6 @@
 """What sends the mails: letters, mailer, signer, suppression and bounces."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from yellowbooks import signin
@@ -27,10 +28,13 @@ def open_inbox(settings: Settings) -> Inbox:
     return Inbox(settings.data_dir / "inbox")
 
 
-def open_letters(settings: Settings) -> signin.Letters:
-    """The letters, with the templates of YB_TEMPLATES_DIR. Raises `SettingsError`."""
+def open_letters(settings: Settings, *, plain: bool = False) -> signin.Letters:
+    """The letters, with the templates of YB_TEMPLATES_DIR; `plain` without what YB_NOTIFY adds.
+
+    Raises `SettingsError`.
+    """
     try:
-        return signin.Letters(settings.templates_dir)
+        return signin.Letters(settings.templates_dir, reasoned=settings.notify is not None and not plain)
     except signin.TemplateFault as error:
         raise SettingsError(f"YB_TEMPLATES_DIR: {error}") from None
 
@@ -60,7 +64,9 @@ def make_signer(settings: Settings) -> Signer:
     return Signer(mailbox(settings.mail_from).address.rpartition("@")[2], keys)
 
 
-def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue, tell: Tell = _quiet) -> signin.SignInHandler:
+def sign_in_handler(
+    settings: Settings, mailer: Mailer, queue: Queue, tell: Tell = _quiet, telling: signin.Telling | None = None
+) -> signin.SignInHandler:
     """What does the sign-in job; `queue` lends its connections to the list of suppressed addresses."""
     return signin.SignInHandler(
         open_letters(settings),
@@ -70,6 +76,7 @@ def sign_in_handler(settings: Settings, mailer: Mailer, queue: Queue, tell: Tell
         suppressions=suppression_list(settings, queue),
         seal=make_signer(settings).sign,
         tell=tell,
+        telling=telling,
     )
 
 
@@ -80,13 +87,17 @@ def mail_secret(settings: Settings) -> bytes:
 
 def suppression_list(settings: Settings, queue: Queue) -> SuppressionList:
     """The list of suppressed addresses, over the queue's connections."""
+    return SuppressionList(beside(queue, MAIL_TAG), mail_secret(settings))
 
-    link = queue.beside(MAIL_TAG)
+
+def beside(queue: Queue, tag: str) -> Callable[..., Awaitable[Any]]:
+    """Runs commands on keys under a tag of our own, over the queue's connections."""
+    link = queue.beside(tag)
 
     async def execute(*command: str | int | bytes) -> Any:
         return await link.reach(lambda: link.wire.execute_command(*command))
 
-    return SuppressionList(execute, mail_secret(settings))
+    return execute
 
 
 def bounce_intake(settings: Settings, queue: Queue) -> BounceIntake | None:

@@ -27,7 +27,7 @@ class ShownMails:
 
         if not isinstance(payload, signin.SignIn):
             return None
-        self._letters = self._letters or open_letters(self._settings)
+        self._letters = self._letters or open_letters(self._settings, plain=True)
         sender, secret = mailbox(self._settings.mail_from), mail_secret(self._settings)
         mail = signin.write_mail(self._letters, sender, secret, job_id, created, payload)
         return Rendered(mail.message_id, mail.subject, *shown_parts(mail.data))

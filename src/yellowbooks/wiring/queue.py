@@ -22,12 +22,15 @@ from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.finding import search_secret
 
+SIGN_IN = "signin-notification"
+FLOOD = 1000  # sign-ins of one user in a window that are taken where the limit bounds the mails and not the sign-ins
+
 
 def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kind[Any]]:
     """Sign-in notification, then one kind from each module of YB_KINDS. Raises `SettingsError`."""
     limit, window = settings.rate_limit
     attempts, base = settings.retry
-    rate, backoff = Rate(limit, window), Backoff(attempts, base)
+    rate, backoff = Rate(max(limit, FLOOD) if settings.notify else limit, window), Backoff(attempts, base)
     quota = Rate(*settings.smtp_rate) if settings.smtp_rate else None
     finder = signin.SignInFinder(lambda: search_secret(settings), (settings.mail_secret or "").encode())
     first = signin.kind(handler or unhandled, rate=rate, backoff=backoff, quota=quota, finder=finder)

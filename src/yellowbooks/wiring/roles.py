@@ -15,8 +15,9 @@ from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.alerts import alert_watch
 from yellowbooks.wiring.log import LogReader, database_url
-from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox, sign_in_handler
+from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox
 from yellowbooks.wiring.metrics import breakers, counted, metrics_page
+from yellowbooks.wiring.notices import answers, worker_kinds
 from yellowbooks.wiring.operators import operators_desk
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.webhooks import webhook_routes
@@ -43,21 +44,20 @@ class Roles:
         beside = open_queue(self.settings)
         known, tell = breakers(beside, self.tell)
         mailer = make_mailer(self.settings, tell)
-        handler = sign_in_handler(self.settings, mailer, beside, self.tell)
-        worker_kinds = kinds(self.settings, handler)
+        every = worker_kinds(self.settings, mailer, beside, self.tell)
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
             await look_at_server(self.settings, self.tell)
             worker = Worker(
                 lambda: open_queue(self.settings),
-                worker_kinds,
+                every,
                 concurrency=self.settings.concurrency,
                 grace=grace,
                 tell=self.tell,
                 schedules=schedules(self.settings),
             )
             health = await self._health(health_host or self.settings.host, health_port, worker)
-            self._announce(kinds=",".join(kind.name for kind in worker_kinds))
+            self._announce(kinds=",".join(kind.name for kind in every))
             try:
                 await worker.run(stop, at_once)
             finally:
@@ -155,6 +155,7 @@ class Roles:
                 draining=draining,
                 metrics=page,
                 refused=refusals,
+                answers=answers(self.settings),
             )
         )
 

@@ -43,14 +43,18 @@ class Engine:
 
     def run(self, script: Script[Any], store: Store, tag: str, argv: Sequence[bytes]) -> Any:
         """One transition on this store; gives the server's reply. Raises `Refused`."""
-        function = self._functions.get(script.sha)
+        return self.evaluate(script.text, store, [tag.encode()], argv)
+
+    def evaluate(self, text: str, store: Store, keys: Sequence[bytes], argv: Sequence[bytes]) -> Any:
+        """Any script whose first line says its flags. Raises `Refused`."""
+        function = self._functions.get(text)
         if function is None:
-            body = script.text.partition("\n")[2].encode()
+            body = text.partition("\n")[2].encode()
             function = self._lua.execute(b"return function(KEYS, ARGV) " + body + b"\nend")
-            self._functions[script.sha] = function
+            self._functions[text] = function
         self._store = store
         try:
-            reply = function(self._table([tag.encode()]), self._table(list(argv)))
+            reply = function(self._table(list(keys)), self._table(list(argv)))
         except lua51.LuaError as error:
             raise Refused(f"ERR {error}") from error
         return list(reply.values()) if lua51.lua_type(reply) == "table" else reply

@@ -21,8 +21,12 @@ class SimulatedServer:
         self.store = store or Store()
 
     async def execute_command(self, name: str, *args: Any) -> Any:
-        """A command, or EVALSHA of a transition. Raises the client's errors."""
+        """A command, EVALSHA of a transition, or EVAL of a script beside the queue. Raises the client's errors."""
         try:
+            if name == "EVAL":
+                script, count, *rest = args
+                given = [text(arg) for arg in rest]
+                return ENGINE.evaluate(script, self.store, given[:count], given[count:])
             if name == "EVALSHA":
                 sha, _, tag, *argv = args
                 return ENGINE.run(_SCRIPTS[sha], self.store, tag, argv)

@@ -58,7 +58,7 @@ class Store:
             self.values.pop(key, None)
             del self.expires[key]
         value = self.values.get(key)
-        if value is not None and type(value) is not kind:
+        if value is not None and kind is not object and type(value) is not kind:
             raise Refused("WRONGTYPE Operation against a key holding the wrong kind of value")
         return value
 
@@ -123,7 +123,28 @@ class Store:
 
     def do_exists(self, *keys: bytes) -> int:
         """EXISTS."""
-        return sum(key in self.values for key in keys)
+        return sum(self._get(key, object) is not None for key in keys)
+
+    def do_del(self, *keys: bytes) -> int:
+        """DEL."""
+        return self.do_unlink(*keys)
+
+    def do_pexpire(self, key: bytes, milliseconds: bytes) -> int:
+        """PEXPIRE."""
+        if key not in self.values:
+            return 0
+        self.expires[key] = self.now // 1000 + int(milliseconds)
+        return 1
+
+    def do_hexists(self, key: bytes, field: bytes) -> int:
+        """HEXISTS."""
+        return int(field in (self._get(key, dict) or {}))
+
+    def do_hincrby(self, key: bytes, field: bytes, step: bytes) -> int:
+        """HINCRBY."""
+        found = self._make(key, dict)
+        found[field] = text(int(found.get(field, b"0")) + int(step))
+        return int(found[field])
 
     def do_hkeys(self, key: bytes) -> list[bytes]:
         """HKEYS."""
@@ -149,6 +170,8 @@ class Store:
 
     def do_unlink(self, *keys: bytes) -> int:
         """UNLINK."""
+        for key in keys:
+            self.expires.pop(key, None)
         return sum(self.values.pop(key, None) is not None for key in keys)
 
     # Hashes

@@ -1,0 +1,164 @@
+"""Whether a sign-in is told at once or in a summary: the Python half of `notices.lua`, over keys beside the queue."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+
+from yellowbooks.jobs import Rate
+from yellowbooks.mail import fold
+from yellowbooks.signin.browser import name_browser
+from yellowbooks.signin.device import Origin, mark, origin
+from yellowbooks.signin.event import SignIn
+
+Execute = Callable[..., Awaitable[Any]]
+"""Runs one command at Valkey; raises `ConnectionError` where it is away."""
+
+AtOnce = Literal["every", "new_device", "suspicious"]
+SCRIPT = (files("yellowbooks.signin") / "notices.lua").read_text("utf-8")
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What is told at once; the rest stands in a summary when `window` (s) ends.
+
+    At most `user` mails at once a user, `recipient` an address and `everybody` in all: what is over goes into a
+    summary when the window of `user` ends. Half of each is there for devices that are not known.
+    """
+
+    at_once: AtOnce
+    user: Rate
+    recipient: Rate
+    everybody: Rate
+    window: float
+
+    @property
+    def slow(self) -> float:
+        """Seconds until a summary of what the policy does not tell at once; never sooner than that of the limit."""
+        return max(self.window, self.user.window)
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one sign-in is told. `due` (ms since 1970) is when the summary of `window` leaves.
+
+    `reason` is first, new_device, new_network, new_both, dormant, known or unknown. `cap` is the limit that sent it
+    into a summary; `alarm` is set for the one job in an hour that tells of it.
+    """
+
+    told: Literal["now", "later"]
+    reason: str
+    window: str = ""
+    due: int = 0
+    cap: str = ""
+    alarm: str = ""
+
+
+class Shown(msgspec.Struct, frozen=True, array_like=True):
+    """What a summary shows of a group of sign-ins: the raw parts, which the letter writes as those of any mail."""
+
+    browser: str
+    ip_address: str | None
+    provider: str
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Sign-ins of one user that look alike. `others` counts those that had no room in the list. Times are ms."""
+
+    count: int
+    first: int
+    last: int
+    shown: str
+    new: bool
+    user: str
+    others: bool = False
+
+    @property
+    def parts(self) -> Shown:
+        """What is shown of it."""
+        return msgspec.json.decode(self.shown, type=Shown)
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """A window that takes no more. `wait` (ms) where everybody's cap leaves no room for its summary now."""
+
+    wait: int
+    groups: list[Group]
+    alarm: str = ""
+
+
+class Notices:
+    """Decides, and remembers what mails have told. `name` tells memories on one server apart.
+
+    Every method raises `ConnectionError` where Valkey is away; each may be asked again and answers alike.
+    """
+
+    def __init__(self, execute: Execute, secret: bytes, policy: Policy, *, name: str = "notices") -> None:
+        self._execute = execute
+        self._secret = secret
+        self._tag = f"{{yb:{name}}}"
+        self.policy = policy
+        self._limits = {
+            "limit": policy.user.limit, "window": _ms(policy.user.window), "slow": _ms(policy.slow),
+            "to_limit": policy.recipient.limit, "to_window": _ms(policy.recipient.window),
+            "all_limit": policy.everybody.limit, "all_window": _ms(policy.everybody.window),
+        }  # fmt: skip
+
+    async def decide(self, job_id: str, sign_in: SignIn, created: int) -> Verdict:
+        """How this job's sign-in is told; `created` (ms) is its time where the event has none."""
+        came = origin(sign_in, self._secret)
+        shown = Shown(name_browser(sign_in.user_agent), sign_in.ip_address, sign_in.provider)
+        words = msgspec.json.encode(shown).decode()
+        user = self._mark("user", sign_in.user_id)
+        at = round(sign_in.timestamp.timestamp() * 1000) if sign_in.timestamp else created
+        verdict: Verdict = await self._run(
+            "decide", Verdict, job=self._mark("job", job_id), policy=self.policy.at_once, user=user,
+            to=self._mark("to", fold(sign_in.email)), device=came.device, network=came.network, at=at, shown=words,
+            group=self._mark("group", f"{user} {came.device} {words}"),
+        )  # fmt: skip
+        return verdict
+
+    async def told(self, job_id: str, sign_in: SignIn) -> None:
+        """A mail has told of this sign-in: what it came from is known from now on."""
+        await self._done(job_id, sign_in, origin(sign_in, self._secret))
+
+    async def kept(self, job_id: str, sign_in: SignIn) -> None:
+        """The summary that will tell of this sign-in is in the queue."""
+        await self._done(job_id, sign_in, None)
+
+    async def close(self, window: str, email: str) -> Closed:
+        """What the summary of a window has to tell; nothing comes into the window from now on."""
+        closed: Closed = await self._run("close", Closed, id=window, to=self._mark("to", fold(email)))
+        return closed
+
+    async def summed(self, window: str) -> None:
+        """A summary has told of its window."""
+        await self._run("summed", str, id=window)
+
+    async def forget(self, user_id: str) -> bool:
+        """Forget a user's devices and networks; whether there were any."""
+        return bool(await self._run("forget", int, user=self._mark("user", user_id)))
+
+    async def _done(self, job_id: str, sign_in: SignIn, came: Origin | None) -> None:
+        await self._run(
+            "done", str, job=self._mark("job", job_id), user=self._mark("user", sign_in.user_id),
+            device=came.device if came else "", network=came.network if came else "", learn=came is not None,
+        )  # fmt: skip
+
+    def _mark(self, sort: str, value: str) -> str:
+        return mark(self._secret, sort, value)
+
+    async def _run(self, verb: str, answer: type[Any], **args: Any) -> Any:
+        packed = _pack(self._limits | args)
+        return msgspec.msgpack.decode(await self._execute("EVAL", SCRIPT, 1, self._tag, verb, packed), type=answer)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def count(groups: Sequence[Group]) -> int:
+    """How many sign-ins there are in all."""
+    return sum(group.count for group in groups)
