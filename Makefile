@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock figures bench kills faults explore clean
+.PHONY: help install run test lint lock figures bench kills faults rolling explore clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -57,6 +57,9 @@ kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/ki
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400
 	$(BIN)/python -m tests.faults.mails --size 4000
+
+rolling: $(VENV)/.tested   ## restart every role 50 times under load, and count what is lost
+	$(BIN)/python -m tests.rolling --postgres
 
 explore: $(VENV)/.tested   ## search every order of events over the engine's Lua
 	$(BIN)/python -m tests.model

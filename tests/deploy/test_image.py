@@ -19,12 +19,6 @@ KEYS = {"YB_API_KEYS_FILE": "api_keys", "YB_ADMIN_KEYS_FILE": "admin_keys", "YB_
         "YB_DATABASE_URL_FILE": "database_url", "YB_MAIL_SECRET_FILE": "mail_secret"}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def image() -> Iterator[Image]:
-    with made(download=False) as image:
-        yield image
-
-
 @pytest.fixture
 def secrets(tmp_path: Path) -> Iterator[Path]:
     """A folder that the image's user can read, as a container's is."""
@@ -36,7 +30,7 @@ def secrets(tmp_path: Path) -> Iterator[Path]:
     folder.rmdir()
 
 
-def test_the_image_has_two_stages_of_one_base_and_ends_as_nobody(image: Image) -> None:
+def has_two_stages_of_one_base_and_ends_as_nobody(image: Image) -> None:
     assert image.build.base == image.final.base
     assert image.final.last("USER") == f"{NOBODY}:{NOBODY}"
     assert not [word for word, _ in image.final.steps if word == "RUN"]
@@ -46,7 +40,7 @@ def test_the_image_has_two_stages_of_one_base_and_ends_as_nobody(image: Image) -
     assert installed & {"pip", "setuptools", "pytest", "playwright"} == set()
 
 
-def test_its_user_can_write_to_its_data_alone(image: Image) -> None:
+def lets_its_user_write_to_its_data_alone(image: Image) -> None:
     script = (
         "import os, pathlib, yellowbooks\n"
         "for name in (yellowbooks.__file__, os.environ['YB_DATA_DIR'] + '/x'):\n"
@@ -65,7 +59,15 @@ def test_its_user_can_write_to_its_data_alone(image: Image) -> None:
         assert shown.stdout.splitlines()[1] == "written"
 
 
-def test_its_roles_send_a_sign_in_over_servers_of_ones_own(
+def test_the_image(own_valkey: ValkeyServer, postgres: PostgresServer, secrets: Path) -> None:
+    """One test, as the image takes seconds to make and tests run in several processes."""
+    with made(download=False) as image:
+        has_two_stages_of_one_base_and_ends_as_nobody(image)
+        lets_its_user_write_to_its_data_alone(image)
+        sends_a_sign_in_over_servers_of_ones_own(image, own_valkey, postgres, secrets)
+
+
+def sends_a_sign_in_over_servers_of_ones_own(
     image: Image, own_valkey: ValkeyServer, postgres: PostgresServer, secrets: Path
 ) -> None:
     api_port, worker_port, valkey_port = str(free_port()), str(free_port()), free_port()
