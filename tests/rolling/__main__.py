@@ -44,7 +44,7 @@ def main() -> int:
         tally = asyncio.run(campaign(given.restarts, server.new_database() if server else "", given.drain))
     finally:
         if server:
-            server.stop()
+            server.server.cleanup()
     values = [value if isinstance(value := getattr(tally, name), int) else len(value) for name in COLUMNS]
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + "---|" * len(COLUMNS))
