@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+import pytest
 from valkey.asyncio import Valkey
 
 from tests.conftest import PostgresServer, ValkeyServer
 from tests.parts import Ping, Told, eventually, put, take
 from yellowbooks.joblog import JobLog, Recorder
-from yellowbooks.jobs import Job, Kind, Queue, State
+from yellowbooks.jobs import Event, Job, Kind, Queue, State
 from yellowbooks.jobs.outcome import Completed
+from yellowbooks.jobs.record import events_of
 
 
 @asynccontextmanager
@@ -84,6 +87,32 @@ async def test_another_recorder_takes_the_seat_of_one_that_vanished(
         [job_id] = await put(queue, ping)
         await logged(log, job_id, State.ENQUEUED)
     log.close()
+
+
+async def test_a_recorder_that_cannot_read_leaves_the_seat_to_one_that_can(
+    queue: Queue, ping: Kind[Ping], open_queue, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an older one beside a newer one, whose events it may not know."""
+    told, log, second = Told(), JobLog(database_url), open_queue()
+
+    async def read(_seconds: float) -> list[Event]:
+        raise TypeError("Unexpected keyword argument 'novel'")
+
+    monkeypatch.setattr(queue, "read", read)
+    async with recording(queue, log, told, seat=0.3):
+        await eventually(lambda: "trouble" in told.words())
+        async with recording(second, log, seat=0.3):
+            [job_id] = await put(queue, ping)
+            await logged(log, job_id, State.ENQUEUED)
+        assert "recovered" not in told.words()
+    await second.close()
+    log.close()
+
+
+def test_an_event_that_a_newer_version_tells_more_of_is_read() -> None:
+    packed = msgspec.msgpack.encode([["admitted", "ping", "enqueued", [["j1", 0, 5, {"ref": "x", "novel": 1}]]]])
+    [event] = events_of(b"1763968888123-1", packed, b"w")
+    assert (event.job, event.name, event.kind, event.state) == ("j1", "admitted", "ping", "enqueued")
 
 
 async def test_the_database_is_away_and_the_jobs_go_on(

@@ -184,10 +184,11 @@ class Stage:
             stop.set()
             await asyncio.gather(*users)
         await self.count()
+        await self.read_log()
         return self.tally
 
     async def count(self) -> None:
-        """Wait until every job has ended; then look at each, in the queue, in the log and at the SMTP server."""
+        """Wait until every job has ended; then look at each, in the queue and at the SMTP server."""
         jobs = [await self._ended(job_id) for job_id in self.asked]
         tally = self.tally
         for job in jobs:
@@ -197,6 +198,9 @@ class Stage:
             tally.crashes += job.crashes
             tally.returned += sum(event.name == "released" for event in job.history)
         tally.mails, tally.late = sum(self.sink.mails.values()), self.balancer.late
+
+    async def read_log(self) -> None:
+        """Wait until the job log has the end of each job."""
         log = JobLog(self.database)
         missing = set(self.asked)
         deadline = time.monotonic() + 30
@@ -204,7 +208,7 @@ class Stage:
             missing -= {job_id for job_id in missing if (row := log.find(job_id)) and row.state is State.COMPLETED}
             await asyncio.sleep(0.1)
         log.close()
-        tally.unlogged = len(missing)
+        self.tally.unlogged = len(missing)
 
     async def _ended(self, job_id: str, seconds: float = 60.0) -> Job:
         deadline = time.monotonic() + seconds

@@ -27,7 +27,7 @@ async def older(short_folder: Path) -> AsyncIterator[tuple[Stage, str]]:
     assert found.startswith(path)
     async with stage(short_folder) as it:
         yield it, path
-        assert it.tally.broken() == []
+        assert it.tally.broken() == [], "".join(role.read_text() for role in short_folder.glob("*.log"))
 
 
 def old(stage: Stage, path: str, role: Role) -> Role:
@@ -60,6 +60,7 @@ async def test_an_older_version_beside_this_one(older: tuple[Stage, str]) -> Non
     it.asked += [*await post(old_api, 400, 15), *await post(api, 500, 15)]
     await it.count()  # and by this one
     await old_api.stop()
+    await it.read_log()  # an older recorder may not know what this version tells; the seat is free now
     assert len(done_by) == 2
     assert sum(it.sink.mails.values()) == len(it.asked) == 120
     for job_id in it.asked:

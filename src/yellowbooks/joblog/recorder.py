@@ -6,12 +6,13 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
-from yellowbooks.joblog.log import JobLog
+from yellowbooks.joblog.log import JobLog, LogUnavailable
 from yellowbooks.jobs import Event
 
 SEAT = "recorder"  # two at once would only work twice
 BLOCK_SECONDS = 0.5  # how long one read waits for events, and so most of what a stop takes
 STOP_SECONDS = 0.8  # what a call in flight gets to end when all shall stop
+BACK_SEATS = 3  # how many terms of the seat a recorder leaves to others that cannot do it itself
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between tries while something is away
 
 
@@ -54,6 +55,7 @@ class Recorder:
         self._seat = secrets.token_hex(8)
         self._seat_seconds = seat_seconds
         self._renew_at = 0.0
+        self._back_at = 0.0
         self._migrated = False
         self._trouble: str | None = None
 
@@ -76,12 +78,14 @@ class Recorder:
             try:
                 seated = await self._turn()
             except Exception as error:  # whatever it is, a recorder that ended would be worse
+                self._stand_back(error)
                 self._tell(str(error) or repr(error))
                 await _wait(stop, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
-            self._tell(None)
+            if seated or not self._stands_back():
+                self._tell(None)
             if not seated:
                 await _wait(stop, self._seat_seconds / 3)
 
@@ -98,8 +102,19 @@ class Recorder:
             await self._source.recorded(events[-1].position)
         return True
 
+    def _stand_back(self, error: Exception) -> None:
+        """Let the seat go where it is this recorder that cannot read or write: a newer one beside it may be able to."""
+        if not isinstance(error, LogUnavailable | OSError):
+            self._back_at = asyncio.get_running_loop().time() + BACK_SEATS * self._seat_seconds
+
+    def _stands_back(self) -> bool:
+        return asyncio.get_running_loop().time() < self._back_at
+
     async def _lead(self) -> bool:
         now = asyncio.get_running_loop().time()
+        if self._stands_back():
+            self._renew_at = 0.0
+            return False
         if now < self._renew_at:
             return True
         leading = await self._source.lock(SEAT, self._seat, self._seat_seconds) > 0

@@ -147,10 +147,18 @@ def events_of(position: bytes, packed: bytes, worker: bytes) -> list[Event]:
         Event(
             job=one.job, name=group.name, at=at, kind=group.kind, state=group.state, attempt=one.attempt,
             max_attempts=one.max_attempts, position=f"{at}-{first + n}",
-            **({"worker": worker.decode()} if group.name == "claimed" else one.more or {}),
+            **({"worker": worker.decode()} if group.name == "claimed" else _known(one.more or {})),
         )
         for n, (group, one) in enumerate(told)
     ]  # fmt: skip
+
+
+_FIELDS = frozenset(Event.__struct_fields__)
+
+
+def _known(more: dict[str, Any]) -> dict[str, Any]:
+    """What this version knows of an event: a newer one beside it may tell more."""
+    return more if more.keys() <= _FIELDS else {name: value for name, value in more.items() if name in _FIELDS}
 
 
 def job_of(job_id: str, raw: bytes, story: bytes) -> Job | None:
@@ -189,7 +197,7 @@ def _history(job_id: str, record: Record, story: bytes) -> Iterator[Event]:
     for line in lines:
         yield Event(
             job=job_id, name=line.name, at=line.at, kind=record.kind, state=line.state, attempt=line.attempt,
-            max_attempts=record.max_attempts, **(line.more or {}),
+            max_attempts=record.max_attempts, **_known(line.more or {}),
         )  # fmt: skip
 
 
