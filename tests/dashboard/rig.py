@@ -97,6 +97,8 @@ class Rig:
         (self.folder / "data" / template).touch()
 
     def stop(self) -> None:
+        if self.worker:
+            self.worker.process.send_signal(signal.SIGTERM)  # and the second one ends what runs, too
         for system in reversed(self.systems):
             if system.process.poll() is None:
                 system.stop(signal.SIGTERM)

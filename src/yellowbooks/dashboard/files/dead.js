@@ -25,7 +25,7 @@ function button(words, act, given = {}) {
 function jobRow(table, job) {
   return row(table, [
     el("span", {}, jobLink(job.jobId), job.userId || job.userRef ? el("span", { class: "soft under" }, job.userId || job.userRef) : null),
-    el("span", {}, time(job.diedAt || job.updatedAt, { day: "other" }), el("span", { class: "soft under" }, t("dead.after", { count: job.attempts }))),
+    el("span", {}, time(job.diedAt || job.processedAt || job.updatedAt, { day: "other" }), el("span", { class: "soft under" }, t("dead.after", { count: job.attempts }))),
     el("span", { class: "error", lang: "en" }, job.error || "–"),
     el("span", { class: "buttons" }, button(t("dead.requeue"), () => requeue(job.jobId), { "aria-label": `${t("dead.requeue")} ${job.jobId}` }),
       button(t("dead.edit"), () => edit(job.jobId), { "aria-label": `${t("dead.edit")} ${job.jobId}` }),

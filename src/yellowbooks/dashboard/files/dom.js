@@ -24,6 +24,13 @@ export function time(at, options) {
   return el("time", { datetime: at, title: at }, clock(at, options));
 }
 
+const MOMENT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
+// The engine's own words, in English; the moments in them in the reader's zone, as everywhere on the page.
+export function explained(words) {
+  return el("span", { lang: "en" }, words.split(MOMENT).map((part) => (MOMENT.test(part) ? time(part, { day: "other" }) : part)));
+}
+
 export function state(name) {
   return el("span", { class: `state ${name}` }, t(`state.${name}`));
 }

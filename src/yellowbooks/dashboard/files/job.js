@@ -1,6 +1,6 @@
 // One job: why it stands where it stands, and everything that happened to it.
 import { get } from "./ask.js";
-import { by, el, fill, state, time } from "./dom.js";
+import { by, el, explained, fill, state, time } from "./dom.js";
 import { cancelJob, discardOne, editOne, requeueOne, reveal } from "./dlq.js";
 import { banner } from "./frame.js";
 import { onKey } from "./keys.js";
@@ -39,8 +39,8 @@ function facts() {
 }
 
 function head() {
-  fill(by("job-head"), el("p", { class: "explain" }, state(job.status), " ", el("span", { lang: "en" }, job.explain || "")),
-    job.error && job.status !== "completed" ? el("p", { class: "error", lang: "en" }, job.error) : null);
+  fill(by("job-head"), el("p", { class: "explain" }, state(job.status), " ", explained(job.explain || "")),
+    job.error && job.status !== "completed" && !job.explain?.includes(job.error) ? el("p", { class: "error", lang: "en" }, job.error) : null);
 }
 
 function acts() {

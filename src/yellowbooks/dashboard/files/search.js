@@ -1,6 +1,6 @@
 // «Did this person get the mail?»: a sentence first, then the jobs that say so.
 import { get, query } from "./ask.js";
-import { el, fill, jobLink, state, time } from "./dom.js";
+import { el, explained, fill, jobLink, state, time } from "./dom.js";
 import { t, tried } from "./words.js";
 
 const SHOWN = 10;
@@ -26,7 +26,7 @@ async function words(job, signal) {
     const whole = await get(`/api/admin/jobs/${encodeURIComponent(job.jobId)}`, signal);
     const reply = whole.mail?.reply;
     if (reply) return el("p", { class: "reply" }, t("verdict.server"), " ", el("q", { class: "mono" }, reply));
-    return whole.explain ? el("p", { class: "reply", lang: "en" }, whole.explain) : null;
+    return whole.explain ? el("p", { class: "reply" }, explained(whole.explain)) : null;
   } catch {
     return null; // the verdict stands without it
   }
