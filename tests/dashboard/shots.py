@@ -32,14 +32,15 @@ def past(hours: int) -> Iterator[list[Event]]:
         begun = now - minute * 60_000
         slow = 18 < minute < 24
         events: list[tuple[int, str, str, str | None]] = []
-        for number in range(int(30 + 18 * math.sin(minute / 11) + chance.random() * 8)):
+        for number in range(int(260 + 120 * math.sin(minute / 11) + chance.random() * 40)):
             job, at = f"past-{minute}-{number}", begun + chance.randrange(45_000)
             wait, run = int(chance.expovariate(1 / 4)), int(chance.expovariate(1 / 45)) + (900 if slow else 5)
             events += [(at, job, "admitted", None), (at + wait, job, "claimed", None)]
-            if slow and chance.random() < 0.2:
-                events.append((at + wait + run, job, "died" if number % 3 else "retried", "421 4.3.2 try again later"))
-            else:
-                events.append((at + wait + run, job, "completed", None))
+            if slow and chance.random() < 0.1:
+                events.append((at + wait + run, job, "retried", "421 4.3.2 try again later"))
+                at += 2000
+            late = slow and chance.random() < 0.02
+            events.append((at + wait + run, job, "died" if late else "completed", "421 4.3.2 no" if late else None))
         yield [
             Event(job=job, name=name, at=at, kind=KIND, state=STATES[name], attempt=name != "admitted", max_attempts=5,
                   error=error, position=f"{at}-{place}")
@@ -67,6 +68,15 @@ def fill(rig: Rig) -> None:
     rig.api.follow("signin-159", "completed")
 
 
+async def traffic(rig: Rig) -> None:
+    """Sign-ins, some a second, as long as it lasts."""
+    number = 0
+    while True:
+        number += 1
+        await asyncio.to_thread(rig.post, KIND, email=f"tuya{number}@example.com", userId=f"tuya-{number}")
+        await asyncio.sleep(0.2)
+
+
 async def shoot(page: Page, name: str) -> None:
     """One picture."""
     await expect(page.locator("#line")).to_have_attribute("data-line", "live")
@@ -91,6 +101,7 @@ async def main() -> None:
         while await dead() < 28:
             await asyncio.sleep(0.2)
         async with chromium() as browser:
+            busy = asyncio.create_task(traffic(rig))
             async with looking(browser, rig, "/dashboard?q=bat-7", quiet=False) as page:
                 await expect(page.locator(".verdict")).to_be_visible()
                 await shoot(page, "now")
@@ -111,6 +122,7 @@ async def main() -> None:
             async with looking(browser, rig, "/dashboard?q=bat-7", width=320, dark=True, quiet=False) as page:
                 await expect(page.locator(".verdict")).to_be_visible()
                 await shoot(page, "now-320-dark")
+            busy.cancel()
     finally:
         await asyncio.to_thread(rig.stop)
 

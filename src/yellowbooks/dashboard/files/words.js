@@ -22,7 +22,7 @@ export function number(value, digits = 0) {
 }
 
 export function rate(value) {
-  return number(value, value === null || value === undefined || value >= 100 ? 0 : value >= 10 ? 1 : 2);
+  return number(value, !value || value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 
 // 0.0042 -> 4 ms, 61 -> 1 min 1 s
