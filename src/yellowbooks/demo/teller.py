@@ -65,7 +65,8 @@ class Teller:
         except NoAnswer as error:
             told = Told(0, 1000 * (time.perf_counter() - begun), str(error))
         if told.why:
-            self._tell("untold", job=event["jobId"], error=told.why)
+            # What the API says may hold a part of the address, and a log must not.
+            self._tell("untold", job=event["jobId"], error=f"answered {told.status}" if told.status else told.why)
         self._told[event["jobId"]] = told
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)

@@ -63,8 +63,9 @@ class Intake:
         )
         for item in items:
             if item.status in ("limited", "invalid"):
-                faults = "; ".join(f"{fault.field}: {fault.why}" for fault in item.faults)
-                self._tell("missed", source=self.name, job=item.job_id, why=faults or item.status)
+                # The reasons may hold a part of an address, and a log must not.
+                paths = ", ".join(fault.field for fault in item.faults)
+                self._tell("missed", source=self.name, why=f"cannot be used: {paths}" if paths else item.why)
         return items
 
     async def hear(self, sent: Sent) -> dict[str, Any] | None:
