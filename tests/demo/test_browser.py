@@ -93,6 +93,25 @@ async def test_a_newcomer_signs_in_and_sees_it_all_happen(browser: Browser, syst
             assert reply.status == 200, link
 
 
+async def test_the_panel_is_live(browser: Browser, system: tuple[System, str]) -> None:
+    """While no worker works the last steps wait; then they come up by themselves."""
+    up, site = system
+    worker = up.pid_of("worker-1")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        async with visit(browser, site) as page:
+            await sign_in(page, site, "Номин")
+            await expect(page.locator(DONE)).to_have_count(2, timeout=LONG)
+            await expect(page.get_by_text("The mail comes up here.")).to_be_visible()
+            assert await page.locator("#mail").is_hidden()
+            os.kill(worker, signal.SIGCONT)
+            await expect(page.locator(DONE)).to_have_count(4, timeout=LONG)
+            await expect(page.frame_locator("#mail").get_by_text("n***@example.com")).to_be_visible(timeout=LONG)
+            await expect(page.get_by_text("The mail comes up here.")).to_be_hidden()
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
 async def test_by_keyboard_alone(browser: Browser, system: tuple[System, str]) -> None:
     _, site = system
     async with visit(browser, site, language="mn-MN") as page:
@@ -157,6 +176,11 @@ async def test_nothing_is_wider_than_320_pixels(browser: Browser, system: tuple[
 
         async def look() -> None:
             assert await page.evaluate("document.documentElement.scrollWidth") == 320, page.url
+            wide = await page.evaluate(
+                "[...document.body.querySelectorAll('*')].filter(e => !e.closest('.kinds ul, .skip, .unseen'))"
+                ".filter(e => e.getBoundingClientRect().right > 320.5).map(e => e.outerHTML.slice(0, 80))"
+            )
+            assert wide == [], page.url
             small = await page.evaluate(
                 "[...document.querySelectorAll('.button, .kinds a, .links a, .languages a, .choice')]"
                 ".filter(e => e.getBoundingClientRect().height < 40).map(e => e.outerHTML)"

@@ -203,6 +203,24 @@ async def test_while_the_queue_is_away_the_sender_is_told_to_come_again(
     await queue.close()
 
 
+async def test_while_the_queue_is_full_a_batch_is_to_come_again(api: Api, own_valkey: ValkeyServer) -> None:
+    settings = load({"YB_WEBHOOK_SECRETS": TEXT}).settings
+    queue = Queue(own_valkey.url, backlog=1)
+    async with api.client(routes=webhook_routes(settings, queue, api.kind, api.told)) as client:
+        full = Hooks(client, api.told)
+        batch = [fresh(by_name["auth0"]) | {"log_id": f"log-{number}"} for number in range(2)]
+        reply = await full.post("auth0", batch)
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "30")
+        assert len(await take(queue, "signin-notification")) == 1  # and what was taken of it is a duplicate then
+        again = await full.post("auth0", batch)
+        assert [item["status"] for item in again.json()["items"]] == ["duplicate", "enqueued"]
+        body = fresh(by_name["supabase"])
+        reply = await full.post("supabase", body)  # this one is not made to wait
+        assert (reply.status_code, reply.json()) == (200, {"claims": body["claims"]})
+        assert "too many jobs" in api.told.lines[-1][1]["why"]
+    await queue.close()
+
+
 async def test_a_queue_that_hangs_keeps_no_sign_in_waiting(api: Api, own_valkey: ValkeyServer) -> None:
     settings = load({"YB_WEBHOOK_SECRETS": TEXT}).settings
     queue = Queue(own_valkey.url)
