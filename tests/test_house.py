@@ -28,6 +28,8 @@ FOLDERS = {
     "doctor",
     "wiring",
     "metrics",
+    "spool",
+    "client",
 }
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
@@ -41,6 +43,7 @@ BELOW: dict[str, set[str]] = {
     "wiring": {"alerts", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
     "webhooks": {"signin", "jobs"},
     "demo": set(),
+    "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
     "cli": {"wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
