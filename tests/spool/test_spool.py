@@ -188,6 +188,29 @@ def test_a_file_that_goes_while_it_is_taken_is_nobodys(tmp_path: Path) -> None:
     assert Spool(tmp_path).read(Place("x", 8)) is None
 
 
+def test_a_file_whose_fsync_failed_gets_no_more(tmp_path: Path) -> None:
+    """After a failed fsync a second one may say yes to pages that the kernel has dropped."""
+
+    class Failing(Disk):
+        broken = False
+
+        def sync(self, fd: int) -> None:
+            if self.broken:
+                raise OSError("the disk is broken")
+            super().sync(fd)
+
+    disk = Failing()
+    spool = Spool(tmp_path, disk=disk)
+    [first] = spool.append([b"a"])
+    disk.broken = True
+    with pytest.raises(OSError, match="broken"):
+        spool.append([b"b"])
+    disk.broken = False
+    [second] = spool.append([b"b"])
+    assert first.file != second.file
+    assert drained(spool) == [b"a", b"b"]
+
+
 def test_threads_share_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path, segment_bytes=2000)
     taken: list[bytes] = []

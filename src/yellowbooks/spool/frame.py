@@ -4,7 +4,8 @@
     frame    mark 4 · kind 1 · length 4 · CRC-32 4 (little-endian) · data
 
 The checksum covers where the frame stands too, so that bytes which lie elsewhere, such as in another frame's data or in
-what an earlier write left behind, are no frame. What is damaged is passed over: the next mark with a right checksum goes on.
+what an earlier write left behind, are no frame. What is damaged is passed over, up to the next mark with a right
+checksum.
 """
 
 import struct

@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from yellowbooks.spool.disk import Disk
-from yellowbooks.spool.frame import FAMILY, HEAD_BYTES, HEADER, LONGEST_RECORD, RECORD
-from yellowbooks.spool.frame import decode, encode, encode_done, scan, waiting
+from yellowbooks.spool.frame import (
+    FAMILY,
+    HEAD_BYTES,
+    HEADER,
+    LONGEST_RECORD,
+    RECORD,
+    decode,
+    encode,
+    encode_done,
+    scan,
+    waiting,
+)
 
 SUFFIX, NEW = ".spool", ".new"
 _TRIES = 5
@@ -23,7 +33,10 @@ class Place(NamedTuple):
 
 
 class Segment:
-    """A file that this process holds. `waiting` has what is to be given out, `aside` what was set aside: offset, length."""
+    """A file that this process holds.
+
+    `waiting` has the records to be given out, `aside` those that were set aside: offset to length.
+    """
 
     def __init__(self, disk: Disk, path: Path, fd: int) -> None:
         self.path, self.name = path, path.name
