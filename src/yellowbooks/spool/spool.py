@@ -22,7 +22,8 @@ class Spool:
 
     `append` returns when the records are fsynced. Each process writes files of its own under a lock; when it dies the
     lock goes, and `adopt` of any other takes over what is left. A record is given out again where its `done` was lost:
-    whoever takes records must know one that came before. `max_bytes` bounds all files of the folder together, about;
+    whoever takes records must know one that came before. `ready` is how many `first` would give out one after the
+    other; whoever reads it waits for nobody. `max_bytes` bounds all files of the folder together, about;
     a file grows to `segment_bytes`. Threads may share it. A forked child calls `disown` before anything else.
     """
 
@@ -41,6 +42,7 @@ class Spool:
         self._lock = threading.RLock()
         self._segments: dict[str, Segment] = {}  # in the order of their names, which is that of their making
         self._current: Segment | None = None
+        self.ready = 0
 
     @property
     def waiting(self) -> int:
@@ -88,6 +90,7 @@ class Spool:
                 if segment.empty:
                     self._drop(segment)
                 raise
+            self.ready += len(offsets)
             return [Place(segment.name, offset) for offset in offsets]
 
     def first(self) -> tuple[Place, bytes] | None:
@@ -115,6 +118,7 @@ class Spool:
             segment = self._segments.get(place.file)
             if segment is None:
                 return
+            self.ready -= place.offset in segment.waiting
             try:
                 segment.done(place.offset)
             finally:
@@ -127,6 +131,7 @@ class Spool:
             segment = self._segments.get(place.file)
             if segment and place.offset in segment.waiting:
                 segment.aside[place.offset] = segment.waiting.pop(place.offset)
+                self.ready -= 1
 
     def adopt(self) -> int:
         """Take over what dead processes left: how many records. Raises `OSError`."""
@@ -145,6 +150,7 @@ class Spool:
                     segment.remove()
                     continue
                 count += len(segment.waiting)
+                self.ready += len(segment.waiting)
                 self._segments[segment.name] = segment
             self._segments = dict(sorted(self._segments.items()))
             return count
@@ -156,6 +162,7 @@ class Spool:
                 segment.close()
             self._segments.clear()
             self._current = None
+            self.ready = 0
 
     def disown(self) -> None:
         """In a forked child: forget the parent's files, which stay the parent's."""
