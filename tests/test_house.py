@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
 FOLDERS = {
+    "drill",
     "alerts",
     "jobs",
     "mail",
@@ -37,6 +38,7 @@ BELOW: dict[str, set[str]] = {
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "metrics": {"jobs"},
+    "drill": {"jobs", "signin", "embedded", "processes", "settings"},
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
@@ -46,7 +48,7 @@ BELOW: dict[str, set[str]] = {
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
-    "cli": {"wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
+    "cli": {"drill", "wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
 }  # fmt: skip
 

@@ -34,6 +34,7 @@ class Child:
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only the parent, which ends it in order."""
+        self._close()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
@@ -55,14 +56,19 @@ class Child:
 
     def end(self, seconds: float) -> None:
         """Ask it to stop, wait, and kill it where it does not."""
-        if not self.process or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        """Our end of the input of a process that is gone."""
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
 
 
 def role(name: str, *options: str) -> list[str]:

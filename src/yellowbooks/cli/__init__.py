@@ -1,6 +1,6 @@
 """The command line: each command a few lines; a file a group of them."""
 
-from yellowbooks.cli import completion, demo, devices, dkim, dlq, doctor, jobs, mail, roles, suppression, tools
+from yellowbooks.cli import completion, demo, devices, dkim, dlq, doctor, drill, jobs, mail, roles, suppression, tools
 from yellowbooks.cli.base import main
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "dkim",
     "dlq",
     "doctor",
+    "drill",
     "jobs",
     "mail",
     "main",
