@@ -57,7 +57,7 @@ async def test_a_drill_loses_nothing_and_leaves_nothing() -> None:
     assert report.accepted >= 120
     assert report.dead >= 2
     assert report.crashes > 0
-    assert report.doubts >= 4  # the mails after whose dot the server hung up
+    assert report.doubts >= 2  # the mails after whose dot the server hung up
     assert report.sent + report.dead + report.held + report.uncertain == report.accepted
     assert any("is frozen" in step for step in steps)
     assert all(gone(child.pid) for child in drill._children)

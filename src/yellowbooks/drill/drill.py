@@ -25,7 +25,7 @@ from yellowbooks.signin import SignIn, kind
 WORKERS = 2
 LEASE_SECONDS = 2
 FROZEN_SECONDS = 3.0
-DROPS = 4  # more than the breaker takes, so that it opens and lets go again
+DROPS = 2  # with three in a row the breaker would hold the mails for its 15 s
 DEAD_EVERY = 40  # of the sign-ins, one is for an address that is refused
 NAMED = 200
 REACH_SECONDS = 30.0  # what a call gets to reach a queue that is frozen or starts
