@@ -34,7 +34,7 @@ FOLDERS = {
 }
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
-    "jobs": set(), "mail": set(), "settings": set(),
+    "jobs": set(), "mail": set(), "settings": {"parsers"}, "parsers": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
     "metrics": {"jobs"},
