@@ -48,7 +48,7 @@ BELOW: dict[str, set[str]] = {
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},
     "embedded": {"settings", "observe", "processes"},
-    "cli": {"drill", "wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
+    "cli": {"joblog", "drill", "wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from tests import commands
 from tests.conftest import ValkeyServer
 from yellowbooks import signin
 from yellowbooks.cli import main
+from yellowbooks.joblog import JobLog
 from yellowbooks.jobs import Backoff, Lease, Queue, Rate, payload_of
 from yellowbooks.jobs.outcome import Dead
 from yellowbooks.signin import SignIn
@@ -112,6 +113,30 @@ def test_a_job_is_followed_to_its_end(desk: Desk) -> None:
     lines = [json.loads(line) for line in followed.stdout.splitlines()]
     assert [line["event"] for line in lines] == ["admitted", "claimed", "died"]
     assert lines[-1]["error"] == "Refused: no"
+
+
+def test_jobs_are_listed_by_the_log(desk: Desk, tmp_path: Path) -> None:
+    assert desk.run("jobs", "list").exit_code == 1
+    desk.bury(range(3))
+    desk.sign_in(9)
+    events = desk.on_queue(lambda queue: queue.read(0.1, entries=1000))
+    (tmp_path / "data").mkdir()
+    log = JobLog(f"sqlite:///{tmp_path}/data/joblog.sqlite3")
+    log.migrate()
+    log.append(events)
+    log.close()
+    assert desk.run("jobs", "list").output.count("job-") == 4
+    assert "job-9" in desk.run("jobs", "list", "--status", "enqueued", "--kind", KIND.name).output
+    assert desk.run("jobs", "list", "--error", "nothing of it").output == "no job is like that\n"
+    first = desk.answer("jobs", "list", "--limit", "3", "--since", "1h")
+    rest = desk.answer("jobs", "list", "--cursor", first["next"])
+    assert ([len(first["jobs"]), len(rest["jobs"])], rest["next"]) == ([3, 1], None)
+    assert {job["status"] for job in first["jobs"] + rest["jobs"]} == {"dead", "enqueued"}
+    assert desk.run("jobs", "list", "--cursor", "x").exit_code == 2
+    desk.on_queue(lambda queue: queue.link.client.flushall())  # the queue forgets, the log does not
+    assert desk.answer("jobs", "show", "job-1")["status"] == "dead"
+    (tmp_path / "data/joblog.sqlite3").write_bytes(b"no database at all, but long enough to look at" * 100)
+    assert desk.run("jobs", "list").exit_code == 75
 
 
 def test_dead_letters_are_listed_grouped_and_shown(desk: Desk) -> None:

@@ -2,24 +2,87 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from yellowbooks.cli.base import NO_SUCH_JOB, NOT_DONE, REFUSED, main
-from yellowbooks.cli.operate import clock, json_option, on_queue, say, sentence, stop, table
+from yellowbooks.cli.operate import (
+    Moment,
+    clock,
+    has_log,
+    json_option,
+    of_log,
+    on_log,
+    on_queue,
+    say,
+    sentence,
+    stop,
+    table,
+)
 from yellowbooks.settings import Settings
 
 if TYPE_CHECKING:
+    from yellowbooks.joblog import JobRow
     from yellowbooks.jobs import Event, Job, Queue
 
 FOLLOW_SECONDS = 0.2
+STATUSES = ("scheduled", "enqueued", "processing", "retrying", "completed", "dead", "cancelled")
 UNKNOWN = "no job has the id {0}; see that it is written in full, or ask where the job log is (YB_DATABASE_URL)"
 
 
 @main.group()
 def jobs() -> None:
     """See jobs, ask why they wait, follow them, cancel them."""
+
+
+@jobs.command("list")
+@click.option("--status", type=click.Choice(STATUSES), help="Jobs that stand here.")
+@click.option("--kind", help="Jobs of this kind.")
+@click.option("--error", help="A part of the last error, in any case.")
+@click.option("--since", type=Moment(), help="Admitted at this time or later, or within so long (2h).")
+@click.option("--until", type=Moment(), help="Admitted before this time, or so long ago (2h).")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option("--cursor", metavar="CURSOR", help="Of the next page, as `--json` gives it.")
+@json_option
+def list_jobs(limit: int, cursor: str | None, as_json: bool, **wanted: Any) -> None:
+    """Jobs by the job log, the newest first; it is a moment behind the queue, and knows what that has forgotten."""
+    place = _place(cursor)
+    found = on_log(lambda log: log.page(limit + 1, before=place, **wanted))
+    rows = found[:limit]
+    if as_json:
+        following = f"{rows[-1].created}.{rows[-1].job_id}" if len(found) > limit else None
+        say({"jobs": [_row_view(row) for row in rows], "next": following})
+        return
+    lines = [(row.job_id, row.kind, row.status, f"{row.attempts}/{row.max_attempts}", clock(row.created),
+              clock(row.updated), row.error) for row in rows]  # fmt: skip
+    table(
+        ["job", "kind", "status", "attempts", "created (UTC)", "changed (UTC)", "error"],
+        lines,
+        empty="no job is like that",
+    )
+    if len(found) > limit:
+        click.echo(f"the newest {limit}; see more with --limit")
+
+
+def _place(cursor: str | None) -> tuple[int, str] | None:
+    at, dot, job_id = (cursor or "").partition(".")
+    if cursor is None:
+        return None
+    if not (at.isdecimal() and dot and job_id):
+        raise click.BadParameter("is none that an earlier page gave", param_hint="--cursor")
+    return int(at), job_id
+
+
+def _row_view(row: "JobRow") -> dict[str, Any]:
+    """As `GET /api/admin/jobs` has it, but for the user, whom a list on a terminal need not name."""
+    from yellowbooks.views import time
+
+    return {
+        "jobId": row.job_id, "type": row.kind, "status": row.status, "attempts": row.attempts,
+        "maxAttempts": row.max_attempts, "createdAt": time(row.created), "updatedAt": time(row.updated),
+        "error": row.error, "requestId": row.request_id, "userRef": row.ref,
+    }  # fmt: skip
 
 
 @jobs.command()
@@ -140,11 +203,9 @@ async def _of_one(queue: "Queue", settings: Settings, job_id: str) -> AsyncItera
 
 async def _found(queue: "Queue", settings: Settings, job_id: str) -> "Job":
     """The job as the queue has it, or the log. Raises `SystemExit` where neither does."""
-    from yellowbooks.wiring import LogReader
-
     job = await queue.show(job_id)
-    if job is None and (settings.database_url or (settings.data_dir / "joblog.sqlite3").exists()):
-        job = await LogReader(settings).find(job_id)
+    if job is None and has_log(settings):
+        job = await of_log(settings, lambda log: log.find(job_id))
     if job is None:
         raise stop(UNKNOWN.format(job_id[:128]), NO_SUCH_JOB)
     return job

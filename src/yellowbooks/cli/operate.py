@@ -17,6 +17,7 @@ from yellowbooks.cli.base import NOT_DONE, TRY_AGAIN, clear_errors, load_setting
 from yellowbooks.settings import Settings
 
 if TYPE_CHECKING:
+    from yellowbooks.joblog import JobLog
     from yellowbooks.jobs import Queue
 
 R = TypeVar("R")
@@ -44,6 +45,34 @@ def on_queue(work: Callable[["Queue", Settings], Awaitable[R]]) -> R:
     except ConnectionError as error:
         click.echo(f"yellowbooks: {error}", err=True)
         raise SystemExit(TRY_AGAIN) from None
+
+
+def has_log(settings: Settings) -> bool:
+    """Whether there is a job log to ask."""
+    return bool(settings.database_url) or (settings.data_dir / "joblog.sqlite3").exists()
+
+
+async def of_log(settings: Settings, ask: Callable[["JobLog"], R]) -> R:
+    """What the job log answers. Raises `ConnectionError` where its database is away."""
+    from yellowbooks.wiring import LogReader
+
+    reader = LogReader(settings)
+    try:
+        return await reader.ask(ask)
+    finally:
+        await reader.ask(lambda log: log.close())
+
+
+def on_log(ask: Callable[["JobLog"], R]) -> R:
+    """Ask the job log of the settings; away is exit status 75, none at all 1."""
+    with clear_errors():
+        settings = load_settings().settings
+    if not has_log(settings):
+        raise stop(f"there is no job log in {settings.data_dir} yet; start `yellowbooks up`, or set YB_DATABASE_URL")
+    try:
+        return asyncio.run(of_log(settings, ask))
+    except ConnectionError as error:
+        raise stop(str(error), TRY_AGAIN) from None
 
 
 def say(answer: Any) -> None:
