@@ -42,11 +42,12 @@ BELOW: dict[str, set[str]] = {
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"alerts", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics"},
+    "wiring": {"alerts", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
     "webhooks": {"signin", "jobs"},
     "demo": set(),
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},
+    "sealing": {"jobs"},
     "embedded": {"settings", "observe", "processes"},
     "cli": {"joblog", "drill", "wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
@@ -148,7 +149,19 @@ def test_one_word_an_act() -> None:
     assert files == set(VERBS)
     for verb, script in VERBS.items():
         assert hasattr(Queue, verb)
-        if verb not in ("name", "recorded", "leave", "lock", "unlock", "hold", "unhold", "fire", "look", "survey"):
+        if verb not in (
+            "name",
+            "recorded",
+            "leave",
+            "lock",
+            "unlock",
+            "hold",
+            "unhold",
+            "fire",
+            "look",
+            "survey",
+            "reseal",
+        ):
             assert re.search(rf"^    {verb}\b", drawing, re.MULTILINE), verb
         for event in script.contract["emits"]:
             assert re.search(rf"\b{event}$", drawing, re.MULTILINE), event

@@ -97,11 +97,6 @@ def test_a_misspelt_setting_is_noticed() -> None:
     )
 
 
-def test_what_is_not_built_is_refused_rather_than_passed_over() -> None:
-    with pytest.raises(SettingsError, match="YB_SECRET_KEYS: sealing payloads is not built yet"):
-        load({"YB_SECRET_KEYS": "k" * 32}, NO_FILE)
-
-
 def test_secrets_are_hidden_in_print_and_in_mistakes() -> None:
     secret = {
         "YB_SMTP_URL": "smtp://u:canary@x",

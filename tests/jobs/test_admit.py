@@ -8,7 +8,6 @@ from valkey import Valkey
 from tests.conftest import ValkeyServer
 from tests.parts import Ping, shift_clock, take
 from yellowbooks.jobs import Kind, Queue, QueueUnavailable, Rate, State
-from yellowbooks.jobs.kind import account
 from yellowbooks.jobs.outcome import Completed, Dead
 from yellowbooks.jobs.record import body
 from yellowbooks.jobs.verbs import Admission
@@ -175,7 +174,7 @@ async def test_large_payloads_leave_in_calls_of_a_megabyte(queue: Queue, ping: K
 
 
 async def test_a_lost_reply_is_given_again(queue: Queue, ping: Kind[Ping]) -> None:
-    key = account("ping", "bat")
+    key = ping.account("bat")
     for nonce, word in ((b"nnnnnn", "admitted"), (b"nnnnnn", "admitted"), (b"others", "seen")):
         sent = body(b"12345678", nonce, 1, 5, 0, b"ping", key, ping.encode(Ping()))
         [receipt], _ = await queue.link.run("admit", [sent], items=[Admission("a", 10, 3_600_000)], backlog=10)

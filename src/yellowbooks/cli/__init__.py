@@ -1,6 +1,20 @@
 """The command line: each command a few lines; a file a group of them."""
 
-from yellowbooks.cli import completion, demo, devices, dkim, dlq, doctor, drill, jobs, mail, roles, suppression, tools
+from yellowbooks.cli import (
+    completion,
+    demo,
+    devices,
+    dkim,
+    dlq,
+    doctor,
+    drill,
+    jobs,
+    keys,
+    mail,
+    roles,
+    suppression,
+    tools,
+)
 from yellowbooks.cli.base import main
 
 __all__ = [
@@ -12,6 +26,7 @@ __all__ = [
     "doctor",
     "drill",
     "jobs",
+    "keys",
     "mail",
     "main",
     "roles",

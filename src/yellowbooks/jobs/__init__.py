@@ -7,14 +7,17 @@ from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.finder import KEY_LENGTH, Finder
 from yellowbooks.jobs.fitness import Unfit, judge, measure
 from yellowbooks.jobs.job import Job, State, failure
-from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, fingerprint, unhandled
+from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable
 from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain, Unknown, Unreadable
 from yellowbooks.jobs.partitions import Partitions
 from yellowbooks.jobs.payloads import payload_of
 from yellowbooks.jobs.queue import Queue
+from yellowbooks.jobs.resealing import reseal
 from yellowbooks.jobs.schedule import Schedule
+from yellowbooks.jobs.seal import Broken as BrokenSeal
+from yellowbooks.jobs.seal import Seal, UnknownKey
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
@@ -23,6 +26,7 @@ __all__ = [
     "JOB_ID",
     "KEY_LENGTH",
     "Backoff",
+    "BrokenSeal",
     "Event",
     "Failure",
     "Fault",
@@ -43,12 +47,14 @@ __all__ = [
     "Recovery",
     "RetryAfter",
     "Schedule",
+    "Seal",
     "State",
     "Survey",
     "ThreadLease",
     "Uncertain",
     "Unfit",
     "Unknown",
+    "UnknownKey",
     "Unreadable",
     "Wanted",
     "Worker",
@@ -57,9 +63,9 @@ __all__ = [
     "causes",
     "failure",
     "find",
-    "fingerprint",
     "judge",
     "measure",
     "payload_of",
+    "reseal",
     "unhandled",
 ]

@@ -12,7 +12,8 @@ import msgspec
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.finder import Finder
 from yellowbooks.jobs.lease import Lease
-from yellowbooks.jobs.outcome import Doubt, Rules
+from yellowbooks.jobs.outcome import Doubt, Rules, Unknown, Unreadable
+from yellowbooks.jobs.seal import MARK, Broken, Seal, UnknownKey
 from yellowbooks.jobs.stored import Stored
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
@@ -92,6 +93,7 @@ class Kind(Generic[P]):
     ends an attempt; `deadline` (s) is how old a job may get by being put off. `doubt` says what happens when a worker
     was lost after the commit: see `outcome.Uncertain`. `recovers` names causes of death that pass by themselves.
     A handler that returns text says it in the job's history. `finder` says what jobs are found by, and what is masked.
+    With `seal` the queue's server never sees a payload; what was stored without one is read all the same.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Kind(Generic[P]):
     deadline: float = 86_400.0
     recovers: Recovery | None = None
     finder: Finder[Any] | None = None
+    seal: Seal | None = None
     _stored: Stored[P] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -135,24 +138,52 @@ class Kind(Generic[P]):
             raise Invalid(faults)
         return payload
 
-    def encode(self, payload: P) -> bytes:
-        """The payload as it is stored; see `Stored`."""
+    def pack(self, payload: P) -> bytes:
+        """The payload as bytes; see `Stored`."""
         return self._stored.encode(payload)
+
+    def encode(self, payload: P) -> bytes:
+        """The payload as it stands in a record."""
+        return self.close(self.pack(payload))
+
+    def fingerprint(self, plain: bytes) -> bytes:
+        """A hash of the request, eight bytes, equal for equal requests; without a seal it is no secret."""
+        if self.seal is None:
+            return hashlib.sha1(plain, usedforsecurity=False).digest()[:8]
+        return hashlib.blake2b(plain, key=self.seal.secret, digest_size=8).digest()
 
     def decode(self, stored: bytes) -> P:
         """The payload of a stored record. Raises `Unknown` (another version's) or `Unreadable` (spoilt)."""
-        return self._stored.decode(self.name, stored)
+        return self._stored.decode(self.name, self.open(stored))
 
+    def close(self, plain: bytes) -> bytes:
+        """The payload with its seal, where there is one."""
+        return MARK + self.seal.close(plain, self.name.encode()) if self.seal else plain
 
-def fingerprint(stored: bytes) -> bytes:
-    """A hash of the request, eight bytes, equal for equal requests; not for secrecy."""
-    return hashlib.sha1(stored, usedforsecurity=False).digest()[:8]
+    def open(self, stored: bytes) -> bytes:
+        """The payload without its seal. Raises `Unknown` (a key that is not here) or `Unreadable` (spoilt)."""
+        if stored[:2] != MARK:
+            return stored
+        if self.seal is None:
+            raise Unknown("the payload is sealed and no key is here; set YB_SECRET_KEYS")
+        try:
+            return self.seal.open(stored[2:], self.name.encode())
+        except UnknownKey as error:
+            raise Unknown(f"the payload is sealed with the key {error}, which is not in YB_SECRET_KEYS") from None
+        except Broken:
+            raise Unreadable("the seal is broken: no key of YB_SECRET_KEYS sealed this payload as it is") from None
 
+    def is_current(self, stored: bytes) -> bool:
+        """Whether a stored payload has the seal that it would have now."""
+        if self.seal is None:
+            return stored[:2] != MARK
+        return stored[:2] == MARK and self.seal.is_current(stored[2:])
 
-def account(kind: str, key: str) -> bytes:
-    """The name of one key's account: a hash, so that no user id stands in a key's name."""
-    digest = hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=9).digest()
-    return base64.urlsafe_b64encode(digest)
+    def account(self, key: str) -> bytes:
+        """The name of one key's account: a hash, so that no user id stands in a key's name."""
+        secret = self.seal.secret if self.seal else b""
+        digest = hashlib.blake2b(f"{self.name}\0{key}".encode(), key=secret, digest_size=9).digest()
+        return base64.urlsafe_b64encode(digest)
 
 
 def _job_id_faults(job_id: str | None) -> Iterable[Fault]:

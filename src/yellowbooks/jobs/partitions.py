@@ -18,7 +18,7 @@ from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import Job
-from yellowbooks.jobs.kind import Kind, Lane, P, Rate, account
+from yellowbooks.jobs.kind import Kind, Lane, P, Rate
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.link import Link
 from yellowbooks.jobs.outcome import Outcome
@@ -205,6 +205,10 @@ class Partitions(Queue):
 
         return (await self._wherever([job_id], of_one, "unknown"))[0]
 
+    async def reseal(self, payloads: Sequence[tuple[str, bytes, bytes]]) -> list[str]:
+        each = [await part.reseal(payloads) for part in self.parts]
+        return ["resealed" if "resealed" in answers else "changed" for answers in zip(*each, strict=True)]
+
     async def hold(self, channel: str, *, by: str, reason: str) -> None:
         await self._all(lambda part: part.hold(channel, by=by, reason=reason))
 
@@ -310,7 +314,7 @@ class Partitions(Queue):
     def _part_for(self, kind: Kind[P], payload: P) -> Part:
         key = payload.key()
         if key is not None:
-            return self._home(account(kind.name, key))
+            return self._home(kind.account(key))
         return self._home(payload.job_id) if payload.job_id is not None else secrets.choice(self.parts)
 
     def _part_of(self, lease: Lease) -> Part:

@@ -27,6 +27,7 @@ from yellowbooks.jobs.verbs import (
     Place,
     Receipt,
     Requeue,
+    Reseal,
     admission,
     body_of,
     claimable,
@@ -230,6 +231,12 @@ class Queue:
         answers, _ = await self.link.run("edit", [body], items=[Edit(job_id, by)])
         return str(answers[0])
 
+    async def reseal(self, payloads: Sequence[tuple[str, bytes, bytes]]) -> list[str]:
+        """Put payloads that were sealed anew (id, before, after) in the place of the same: «resealed» or «changed»."""
+        items = [Reseal(job_id, len(before)) for job_id, before, _ in payloads]
+        pairs = [one for _, *pair in payloads for one in pair]
+        return list((await self.link.run("reseal", pairs, items=items))[0])
+
     async def hold(self, channel: str, *, by: str, reason: str) -> None:
         """Stop a kind or a channel: its jobs wait and spend no attempt."""
         await self.link.call("hold", channel=channel, by=by, reason=printable(reason)[:ERROR_LENGTH])
@@ -282,11 +289,8 @@ class Queue:
 
     async def recorded(self, position: str) -> int:
         """The job log has every event up to this one. Gives how many jobs left, their retention being over."""
-        retention, dead_retention = self._retention_ms, self._dead_retention_ms
-        forgotten = await self.link.call(
-            "recorded", position=position, retention=retention, dead_retention=dead_retention
-        )
-        return int(forgotten)
+        ages = {"retention": self._retention_ms, "dead_retention": self._dead_retention_ms}
+        return int(await self.link.call("recorded", position=position, **ages))
 
     # Looking
 
@@ -385,8 +389,7 @@ class Queue:
         return list(receipts)
 
     async def _commit(self, items: list[Held]) -> list[str]:
-        answers: list[str] = await self.link.call("commit", items=items, lease=self._lease_ms)
-        return answers
+        return list(await self.link.call("commit", items=items, lease=self._lease_ms))
 
     async def _batched(
         self, verb: str, items: Sequence[msgspec.Struct], *, always: bool = False, **args: Any

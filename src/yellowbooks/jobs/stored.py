@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from yellowbooks.jobs.outcome import Unknown, Unreadable
+from yellowbooks.jobs.seal import MARK as SEALED
 
 P = TypeVar("P", bound=msgspec.Struct)
 _pack = msgspec.msgpack.Encoder().encode
@@ -25,6 +26,8 @@ class Stored(Generic[P]):
         self._names = tuple(field.name for field in fields)
         self._mark = _mark(self._names)
         self._known = {_mark(self._names[:count]) for count in range(len(fields) + 1)}
+        if SEALED in self._known:
+            raise ValueError(f"the fields of {payload.__name__} have the mark of a seal; give one of them another name")
         layout = msgspec.defstruct(
             f"{payload.__name__}Stored", [_definition(field) for field in fields], array_like=True
         )

@@ -8,7 +8,7 @@ import msgspec
 from yellowbooks.jobs import record
 from yellowbooks.jobs.explain import Facts
 from yellowbooks.jobs.job import State
-from yellowbooks.jobs.kind import LANES, Kind, Lane, account, fingerprint
+from yellowbooks.jobs.kind import LANES, Kind, Lane
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Completed, Outcome, Retry
 from yellowbooks.jobs.script import Script
@@ -90,6 +90,13 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str | None = None
 
 
+class Reseal(msgspec.Struct, frozen=True):
+    """A job whose payload, so many bytes, is sealed anew."""
+
+    id: str
+    size: int
+
+
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a running attempt says of itself; `progress` is a share of 1."""
 
@@ -132,6 +139,7 @@ VERBS: dict[str, Script[Any]] = {
     "note": Script("note", list[str], args=("items",), item=Note),
     "requeue": Script("requeue", list[str], args=("items",), item=Requeue),
     "edit": Script("edit", list[str], args=("items",), item=Edit),
+    "reseal": Script("reseal", list[str], args=("items",), item=Reseal),
     "cancel": Script("cancel", list[str], args=("items",), item=Named),
     "discard": Script("discard", list[str], args=("items",), item=Named),
     "hold": Script("hold", str, args=("channel", "by", "reason")),
@@ -167,7 +175,7 @@ def admission(kind: Kind[Any], payload: Any, job_id: str, delay: float, request:
         rate.limit if rate and counted else 0,
         round(rate.window * 1000) if rate and counted else 0,
         round(delay * 1000) if delay > 0 else None,
-        account(kind.name, payload.key() or "").decode() if unique else None,
+        kind.account(payload.key() or "").decode() if unique else None,
         round(unique * 1000) if unique else 0,
         "".join(kind.finder.keys(job_id, payload)) or None if kind.finder else None,
         request,
@@ -196,14 +204,14 @@ def settlement(lease: Lease, outcome: Outcome, kind: Kind[Any] | None) -> Settle
 
 def body_of(kind: Kind[Any], payload: Any, lane: Lane | None, nonce: bytes) -> bytes:
     """The caller's part of a job's record; see `record.body`."""
-    stored, key = kind.encode(payload), payload.key()
+    plain, key = kind.pack(payload), payload.key()
     return record.body(
-        fingerprint(stored),
+        kind.fingerprint(plain),
         nonce,
         LANES.index(lane or kind.lane),
         kind.backoff.attempts,
         (record.HOLD if kind.doubt == "hold" else 0) | (record.EXCLUSIVE if kind.exclusive else 0),
         kind.name.encode(),
-        b"" if key is None else account(kind.name, key),
-        stored,
+        b"" if key is None else kind.account(key),
+        kind.close(plain),
     )

@@ -13,6 +13,7 @@ from yellowbooks.jobs import (
     QueueUnavailable,
     Rate,
     Schedule,
+    Seal,
     Unfit,
     WrongPartitions,
     agree,
@@ -37,7 +38,17 @@ def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kin
     found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")
-    return found
+    seal = make_seal(settings)
+    return [replace(kind, seal=seal) for kind in found] if seal else found
+
+
+def make_seal(settings: Settings) -> Seal | None:
+    """What seals the payloads; None without YB_SECRET_KEYS."""
+    if not settings.secret_keys:
+        return None
+    from yellowbooks.sealing import Keyring
+
+    return Keyring(settings.secret_keys)
 
 
 def schedules(settings: Settings) -> list[Schedule]:
