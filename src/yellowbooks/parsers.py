@@ -70,6 +70,14 @@ def keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def sealing_keys(text: str) -> tuple[str, ...]:
+    """Keys that seal payloads."""
+    found = keys(text)
+    if any(len(key) < 32 for key in found):
+        raise ValueError("holds a key of fewer than 32 characters")
+    return found
+
+
 def secret(text: str) -> str:
     """One secret of 16 characters or more."""
     if len(text) < 16:

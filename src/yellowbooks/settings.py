@@ -16,6 +16,7 @@ from yellowbooks.parsers import modules as _modules
 from yellowbooks.parsers import printable as _text
 from yellowbooks.parsers import rate as _rate
 from yellowbooks.parsers import retry as _retry
+from yellowbooks.parsers import sealing_keys as _sealing_keys
 from yellowbooks.parsers import secret as _secret
 from yellowbooks.parsers import servers as _servers
 from yellowbooks.parsers import signing_keys as _signing_keys
@@ -36,130 +37,6 @@ def setting(text: str, parse: Callable[[str], Any], about: str, example: str = "
     unset: Any = () if parse in (_keys, _sealing_keys, _modules, _servers, _signing_keys, _source_secrets) else None
     about_it = {"text": text, "parse": parse, "about": about, "example": example or text, "secret": secret}
     return field(default=parse(text) if text else unset, metadata=about_it)
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError(f"is not a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def _duration(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", text)
-    if not match:
-        raise ValueError("is not a number with a unit of s, m, h or d")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _rate(text: str) -> tuple[int, float]:
-    match = re.fullmatch(r"([1-9]\d{0,4})/(second|minute|hour|day)", text)
-    if not match:
-        raise ValueError("is not a number of jobs and «/second», «/minute», «/hour» or «/day»")
-    return int(match[1]), float(_UNITS[match[2][0]])
-
-
-def _retry(text: str) -> tuple[int, float]:
-    match = re.fullmatch(r"attempts=([1-9]\d?),base=(\d{1,4}(?:\.\d{1,3})?)s", text)
-    if not match:
-        raise ValueError("is not «attempts=» from 1 to 99, a comma and «base=» in seconds")
-    return int(match[1]), float(match[2])
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        parts = urlsplit(text)
-        if parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
-            raise ValueError(f"is not a URL that begins with {', '.join(s + '://' for s in schemes)}")
-        return text
-
-    return parse
-
-
-def _servers(text: str) -> tuple[str, ...]:
-    one = _url("smtp", "smtps")
-    return tuple(one(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    keys = tuple(part.strip() for part in text.split(",") if part.strip())
-    if any(len(key) < 16 for key in keys):
-        raise ValueError("holds a key of fewer than 16 characters")
-    return keys
-
-
-def _sealing_keys(text: str) -> tuple[str, ...]:
-    keys = _keys(text)
-    if any(len(key) < 32 for key in keys):
-        raise ValueError("holds a key of fewer than 32 characters")
-    return keys
-
-
-def _secret(text: str) -> str:
-    if len(text) < 16:
-        raise ValueError("has fewer than 16 characters")
-    return text
-
-
-def _modules(text: str) -> tuple[str, ...]:
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not all(re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name) for name in names):
-        raise ValueError("is not a list of Python modules")
-    return names
-
-
-def _signing_keys(text: str) -> tuple[tuple[str, Path], ...]:
-    pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
-    if not all(selector and path for selector, _, path in pairs):
-        raise ValueError("is not «selector:path of a key», comma-separated where there are several")
-    return tuple((selector.strip(), _folder(path.strip())) for selector, _, path in pairs)
-
-
-def _source_secrets(text: str) -> tuple[tuple[str, str], ...]:
-    # A secret of Supabase has a comma in it («v1,whsec_…»): a new pair begins only at a comma that a name follows.
-    pairs = [part.strip().partition(":") for part in re.split(r",(?=\s*[a-z][a-z0-9-]*:)", text) if part.strip()]
-    if not all(re.fullmatch(r"[a-z][a-z0-9-]*", name) and secret for name, _, secret in pairs):
-        raise ValueError("is not «source:secret», comma-separated where there are several")
-    return tuple((name, secret) for name, _, secret in pairs)
-
-
-_ALERTS = ("dead>N", "failures>P%", "processing>Ns", "depth>N", "oldest>Ns", "workers<N", "away>Ns")
-_NUMBERS = {"N": r"(\d{1,9})", "P": r"(\d{1,2}(?:\.\d)?)"}
-
-
-def _alerts(text: str) -> tuple[tuple[str, float], ...]:
-    found = []
-    for part in (part.strip() for part in text.split(",")):
-        forms = (re.fullmatch(re.sub("[NP]", lambda one: _NUMBERS[one[0]], form), part) for form in _ALERTS)
-        match = next((one for one in forms if one), None)
-        if not match:
-            raise ValueError(f"has «{part}», which is none of {', '.join(_ALERTS)}")
-        found.append((re.split("[<>]", part)[0], float(match[1]) / (100 if part.endswith("%") else 1)))
-    return tuple(found)
-
-
-def _word(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is none of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _text(text: str) -> str:
-    if not text or not text.isprintable():
-        raise ValueError("is empty or holds a control character")
-    return text
-
-
-def _folder(text: str) -> Path:
-    return Path(_text(text)).expanduser().absolute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
