@@ -30,8 +30,9 @@ QUIET = {"NEXT_TELEMETRY_DISABLED": "1", "CI": "1", "NODE_ENV": "production"}
 
 
 def files(folder: str) -> list[Path]:
-    """The files of ours in a folder."""
-    return sorted(path for path in (ROOT / folder).rglob("*") if path.is_file() and not MADE & set(path.parts))
+    """The files of ours in a folder that something is made of."""
+    paths = (ROOT / folder).rglob("*")
+    return sorted(path for path in paths if path.is_file() and path.suffix != ".md" and not MADE & set(path.parts))
 
 
 def node(*words: str | Path, cwd: Path) -> None:

@@ -137,6 +137,21 @@ def test_both_forms_of_the_package_are_there() -> None:
         )  # fmt: skip
 
 
+def test_what_is_packed_is_what_runs() -> None:
+    npm = NODE / "lib/node_modules/npm/bin/npm-cli.js"
+    told = subprocess.run(
+        [NODE / "bin/node", npm, "pack", "--dry-run", "--json", "--ignore-scripts"], cwd=BUILT / PACKAGE,
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    [packed] = json.loads(told.stdout)
+    paths = {one["path"] for one in packed["files"]}
+    package = json.loads((ROOT / PACKAGE / "package.json").read_text("utf-8"))
+    named = {path for entry in package["exports"].values() for form in entry.values() for path in form.values()}
+    assert len(named) == 8
+    assert {path.removeprefix("./") for path in named} <= paths
+    assert not [path for path in paths if not path.startswith("dist/") and path not in ("README.md", "package.json")]
+
+
 def test_the_lock_holds_hashes_and_no_addresses() -> None:
     text = (ROOT / "tests/nextauth/package-lock.json").read_text("utf-8")
     assert not json.loads(text)["packages"][""].get("dependencies")
