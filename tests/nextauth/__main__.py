@@ -1,4 +1,6 @@
-"""What a notification adds to a sign-in: `python -m tests.nextauth [--size 200]`, a table on the screen.
+"""What a notification adds to a sign-in: `python -m tests.nextauth [--size 200] [--write]`.
+
+A table on the screen, or in docs/integrations/nextauth.md too.
 
 Two copies of examples/nextjs run side by side, one that tells Yellow Books and one that tells nobody. Sign-ins go to
 one and the other in turn, so that both meet the same noise of the machine; what is timed is the request in which
@@ -8,6 +10,7 @@ without `after()`. Each state of the API has sign-ins of its own, all by differe
 
 import argparse
 import json
+import re
 import signal
 import statistics
 import tempfile
@@ -18,13 +21,17 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
-from tests.nextauth.apps import APPS, install, next_app
+from tests.nextauth.apps import APPS, ROOT, install, next_app
 from tests.nextauth.flow import Visitor
 from tests.nextauth.github import GitHub
 from tests.nextauth.servers import Failing, hanging, serving
 from tests.nextauth.test_hooks import handlers
 from tests.test_up import Sink, System, free_port
 
+PAGE = ROOT / "docs/integrations/nextauth.md"
+FIGURES = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.S)
+WARM_UP = 10
+"""Sign-ins before those that count: the first requests load code."""
 KEY = "a-key-of-the-measurement"
 STATES = ("running", "stopped", "hanging", "answering 500")
 
@@ -79,7 +86,7 @@ def compare(app: str, size: int, port: int, github: GitHub) -> tuple[list[float]
     silent, telling = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     with next_app(app, silent, github.url), next_app(app, telling, github.url, YB_URL=url, YB_API_KEY=KEY):
-        for _ in range(10):  # the first requests load code
+        for _ in range(WARM_UP):
             sign_in(silent, github)
             sign_in(telling, github)
         pairs = [(sign_in(silent, github), sign_in(telling, github)) for _ in range(size)]
@@ -88,38 +95,51 @@ def compare(app: str, size: int, port: int, github: GitHub) -> tuple[list[float]
 
 def alone(version: str, form: str, size: int, port: int, github: GitHub) -> list[float]:
     """How long the hook took by itself, in ms."""
-    with handlers(version, form, False, github, port) as (visitor, _):
-        for _ in range(size + 10):
+    with handlers(version, form, False, github, port, KEY) as (visitor, _):
+        for _ in range(size + WARM_UP):
             sign_in(visitor.port, github)
         took: list[float] = json.loads(visitor.ask("GET", "/took").body)
-    return took[10:]
+    return took[WARM_UP:]
+
+
+def row(app: str, version: str, state: str, size: int, github: GitHub) -> str:
+    """One line of the table."""
+    sink = Sink()
+    with tempfile.TemporaryDirectory(prefix="yb") as folder, api(state, Path(folder), sink) as port:
+        hook = [ms for form in ("event", "callback") for ms in alone(version, form, size // 2, port, github)]
+        without, with_it = compare(app, size, port, github)
+        told = 2 * (size // 2 + WARM_UP) + size + WARM_UP
+        deadline = time.monotonic() + 60
+        while state == "running" and len(sink.mails) < told:
+            assert time.monotonic() < deadline, f"{len(sink.mails)} mails of {told} sign-ins"
+            time.sleep(0.05)
+    pair = [(statistics.median(values), quantile(values, 0.99)) for values in (without, with_it)]
+    added = [late - early for early, late in zip(*pair, strict=True)]
+    cells = [" / ".join(f"{ms:.1f}" for ms in cell) for cell in (*pair, added)]
+    return f"| {app} | {state} | {quantile(hook, 0.99):.2f} | {' | '.join(cells)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=200, help="sign-ins of each kind (200)")
-    size = parser.parse_args().size
+    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    asked = parser.parse_args()
     install()
     github = GitHub()
-    print("| app | the API is | hook alone, p99 | sign-in without, p50 / p99 | with, p50 / p99 | added, p50 / p99 |")
-    print("|---|---|---|---|---|---|")
+    lines = [
+        "| app | the API is | hooks alone, p99 | without it, p50 / p99 | with it, p50 / p99 | added, p50 / p99 |",
+        "|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines))
     for app, version in zip(APPS, ("v4", "core"), strict=True):
         for state in STATES:
-            sink = Sink()
-            with tempfile.TemporaryDirectory(prefix="yb") as folder, api(state, Path(folder), sink) as port:
-                hook = [ms for form in ("event", "callback") for ms in alone(version, form, size // 2, port, github)]
-                before = len(sink.mails)
-                without, with_it = compare(app, size, port, github)
-                if state == "running":
-                    deadline = time.monotonic() + 60
-                    while len(sink.mails) < before + size + 10 and time.monotonic() < deadline:
-                        time.sleep(0.05)
-                    assert len(sink.mails) >= size + 10, "mails are missing"
-            row = [(statistics.median(values), quantile(values, 0.99)) for values in (without, with_it)]
-            added = [with_it - without for without, with_it in zip(*row, strict=True)]
-            cells = [" / ".join(f"{ms:.1f} ms" for ms in cell) for cell in (*row, added)]
-            print(f"| {app} | {state} | {quantile(hook, 0.99):.2f} ms | {' | '.join(cells)} |", flush=True)
+            lines.append(row(app, version, state, asked.size, github))
+            print(lines[-1], flush=True)
     github.close()
+    if asked.write:
+        table = "\n".join(lines)
+        text = PAGE.read_text("utf-8")
+        PAGE.write_text(FIGURES.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text), "utf-8")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import html
 import json
 import secrets
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.nextauth.servers import Server
 
 CLIENT_ID, CLIENT_SECRET = "yellow-books", "a secret of the stand-in"
 PAGE = """<!doctype html><title>Sign in to GitHub</title><form method="post"><button>Authorize Yellow Books</button>
@@ -23,7 +25,7 @@ class GitHub:
         self.tokens: dict[str, int] = {}
         self.users = 0
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self.server = Server(("127.0.0.1", 0), handler(self))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -73,6 +75,7 @@ class GitHub:
 def handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65_536  # one write an answer: two would wait for the delayed ACK between them
 
         def log_message(self, *_: Any) -> None:
             pass

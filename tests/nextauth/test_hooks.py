@@ -35,11 +35,13 @@ def github() -> Iterator[GitHub]:
 
 
 @contextmanager
-def handlers(version: str, form: str, database: bool, github: GitHub, api: int) -> Iterator[tuple[Visitor, list[str]]]:
+def handlers(
+    version: str, form: str, database: bool, github: GitHub, api: int, key: str = ""
+) -> Iterator[tuple[Visitor, list[str]]]:
     """next-auth in a Node process, and a visitor of it."""
     env = {
         "GITHUB_ID": CLIENT_ID, "GITHUB_SECRET": CLIENT_SECRET, "GITHUB_SERVER": github.url, "AUTH_TRUST_HOST": "1",
-        "YB_URL": f"http://127.0.0.1:{api}",
+        "YB_URL": f"http://127.0.0.1:{api}", "YB_API_KEY": key,
     }  # fmt: skip
     words = (BUILT / HANDLERS / f"{version}.ts", form, *(["database"] if database else []))
     with running("--disable-warning=ExperimentalWarning", *words, cwd=BUILT, ready=r"port (\d+)", env=env) as (

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 
 import { signInNotifier, type NotifierOptions, type SignIn } from "yellowbooks-nextauth";
 
-export const { YB_URL, GITHUB_SERVER, GITHUB_ID = "", GITHUB_SECRET = "" } = process.env;
+export const { YB_URL, YB_API_KEY, GITHUB_SERVER, GITHUB_ID = "", GITHUB_SECRET = "" } = process.env;
 export const SECRET = "a secret of the tests";
 export const mailed = { link: "" };
 
@@ -17,7 +17,7 @@ type Hooks = { events?: Hook<void>; callbacks?: Hook<boolean> };
 /** The hooks of one form, timed; `banned@example.com` may not enter. */
 export function hooks(form: string, options: Partial<NotifierOptions>): Hooks {
   const mayEnter = ({ user }: SignIn): boolean => user.email !== "banned@example.com";
-  const notifier = signInNotifier({ url: YB_URL, trustedProxies: 0, ...options });
+  const notifier = signInNotifier({ url: YB_URL, apiKey: YB_API_KEY, trustedProxies: 0, ...options });
   const event = { signIn: timed(notifier.event) };
   const callback = { signIn: timed(notifier.callback(mayEnter)) };
   const forms: Record<string, Hooks> = {
