@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.conftest import Api
+from tests.api.test_inbox import served
 from tests.demo.conftest import Site, visited
 from tests.mail.test_smtp import Commit
 from tests.parts import eventually, take
@@ -17,6 +18,7 @@ from yellowbooks.demo.directory import Directory
 from yellowbooks.demo.pages import words
 from yellowbooks.demo.stand_in import PEOPLE, Grants
 from yellowbooks.jobs import Queue
+from yellowbooks.jobs.outcome import Completed, Dead
 from yellowbooks.mail import compose, mailbox
 from yellowbooks.settings import SettingsError, load
 from yellowbooks.signin import SignIn
@@ -229,6 +231,45 @@ async def test_with_the_api_away_the_sign_in_is_the_same(api: Api, tmp_path: Pat
         assert (await site.state())["over"]
         assert "untold" in site.told.words()
         assert "Hello" in (await site.get("/welcome")).text
+
+
+async def test_where_the_api_asks_for_a_key(api: Api, tmp_path: Path, queue: Queue) -> None:
+    api.parts |= {"api_keys": ("k" * 16,), "admin_keys": ("a" * 16,)}
+    async with served(api) as (address, _):
+        async with visited(address, tmp_path, api.told, key="k" * 16) as site:
+            await site.sign_in()
+            await payload(api, queue)
+            assert [state for state, _ in await steps(site)][:3] == ["done", "done", "done"]
+        async with visited(address, tmp_path, api.told, key="another-key-of-it") as site:
+            await site.sign_in()
+
+            async def failed() -> bool:
+                return (await steps(site))[1][0] == "failed"
+
+            await eventually(failed)
+
+
+async def test_what_a_summary_will_tell_is_not_waited_for(api: Api, tmp_path: Path, queue: Queue) -> None:
+    async with served(api) as (address, _), visited(address, tmp_path, api.told, summaries=True) as site:
+        await site.sign_in()
+        [lease] = await eventually(lambda: take(queue, "signin-notification"))
+        await queue.settle(lease, Completed())
+        assert (await steps(site))[3][0] == "waiting"  # its mail may be on its way
+
+        async def later() -> str:
+            return (await steps(site))[3][1]
+
+        assert await eventually(later) == "A known device: the next summary will tell of it (YB_NOTIFY)."
+        assert (await site.state())["over"]
+
+
+async def test_a_mail_that_did_not_leave_is_said(site: Site, queue: Queue) -> None:
+    await site.sign_in()
+    [lease] = await eventually(lambda: take(queue, "signin-notification"))
+    await queue.settle(lease, Dead("the address gets no mail: it bounced", cause="suppressed"))
+    state, note = (await steps(site))[3]
+    assert (state, note) == ("failed", "The mail did not leave: the address gets no mail: it bounced")
+    assert (await site.state())["over"]
 
 
 async def test_somebody_else_may_be_typed(site: Site, api: Api, queue: Queue) -> None:

@@ -268,5 +268,8 @@ async def test_a_body_over_a_mebibyte(hooks: Hooks) -> None:
 
 async def test_it_stands_in_the_schema(hooks: Hooks) -> None:
     schema = (await hooks.client.get("/schema")).json()
-    answers = schema["paths"]["/api/webhooks/{source}"]["post"]["responses"]
-    assert {"202", "400", "401", "503"} <= set(answers)
+    taking = schema["paths"]["/api/webhooks/{source}"]["post"]
+    assert {"200", "202", "400", "401", "404", "413", "503"} <= set(taking["responses"])
+    body = taking["requestBody"]
+    assert (body["required"], list(body["content"])) == (True, ["application/json"])
+    assert "auth0, better-auth, clerk" in body["content"]["application/json"]["schema"]["description"]

@@ -21,14 +21,18 @@ FindMail = Callable[[str, float], Awaitable[Mail | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoParts:
-    """`api` is where our API answers and `key` one of YB_API_KEYS; `site` is where this site answers. `find_mail` is
-    None where mails are sent rather than kept. Without `client_id` a local OAuth server stands in for GitHub."""
+    """`api` is where our API answers and `key` one of YB_API_KEYS; `site` is where this site answers.
+
+    `find_mail` is None where mails are sent rather than kept; with `summaries` a sign-in may be told later, in a
+    summary. Without `client_id` a local OAuth server stands in for GitHub.
+    """
 
     site: str
     api: str
     key: str
     find_mail: FindMail | None
     tell: Callable[..., None]
+    summaries: bool = False
     client_id: str = ""
     client_secret: str = ""
 

@@ -1,6 +1,7 @@
 """After the sign-in: a panel that shows the event, the job and the mail as they happen."""
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from yellowbooks.demo.parts import DemoParts, Mail
 from yellowbooks.demo.teller import Teller, Told
 from yellowbooks.demo.web import NoAnswer, ask
 
+LATER_SECONDS = 2.0
 EARLIER_SECONDS = 1.0
 """A mail counts from a moment before the sign-in: the clocks of two processes."""
 
@@ -89,7 +91,14 @@ class Panel:
             return _step(
                 "done", t["after"].format(ms=_after(session, _moment(job["processedAt"]))), t["step_mail_sent"]
             )
+        if self._later(job):
+            return _step("done", "", t["step_mail_later"])
         return _step("waiting", t["waiting"])
+
+    def _later(self, job: dict[str, Any] | None) -> bool:
+        """Whether the job is done and its mail is not there because a summary will have it."""
+        done = self._parts.summaries and job and job["status"] == "completed"
+        return bool(done and job and time.time() - _moment(job["processedAt"]) > LATER_SECONDS)
 
 
 def _step(state: str, at: str, note: str = "") -> dict[str, Any]:

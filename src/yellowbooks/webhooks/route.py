@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, Response, post
 from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.params import FromPath, RawBody
 
 from yellowbooks.jobs import Fault, Invalid
@@ -15,7 +18,21 @@ from yellowbooks.webhooks.schemes import Forged, Sent
 from yellowbooks.webhooks.sources import SOURCES
 
 BODY_BYTES = 1024 * 1024
+ANSWERS = {
+    200: "A duplicate, or an event that makes no mail: `status` and `why` say which; nothing is to be sent again",
+    404: "No source of this name, or none that has a secret",
+    413: "The request is over 1 MiB",
+}
 FULL_RETRY_SECONDS = 30
+
+
+@dataclass
+class _Taking(Operation):
+    """The operation as the OpenAPI document shows it: the body is the sender's, so nothing is said of its fields."""
+
+    def __post_init__(self) -> None:
+        schema = Schema(description=f"whatever the source sends; the sources are {', '.join(SOURCES)}")
+        self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema)}, required=True)
 
 
 def webhook_route(intakes: Mapping[str, Intake]) -> HTTPRouteHandler:
@@ -25,6 +42,12 @@ def webhook_route(intakes: Mapping[str, Intake]) -> HTTPRouteHandler:
         "/api/webhooks/{source:str}",
         status_code=202,
         request_max_body_size=BODY_BYTES,
+        response_description="A job was made: `jobId`; of a batch `items`",
+        responses={
+            status: ResponseSpec(dict[str, Any], generate_examples=False, description=text)
+            for status, text in ANSWERS.items()
+        },
+        operation_class=_Taking,
         summary="Take in the events of an identity provider, signed in its own way",
         operation_id="take-webhook",
     )
