@@ -259,6 +259,19 @@ def test_what_a_mail_cannot_show_is_left_out() -> None:
     assert (payload.name, payload.ip_address, payload.email) == (None, None, "bat@example.com")
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("192.0.2.1:51234", "192.0.2.1"), ("[2001:db8::1]:51234", "2001:db8::1"), ("[::1]", "::1"), ("::1", "::1"),
+        ("2001:db8::1:80", "2001:db8::1:80"), ("192.0.2.1", "192.0.2.1"), ("192.0.2.1:x", None), ("192.0.2.999:1", None),
+    ],
+)  # fmt: skip
+def test_the_port_of_an_address_is_left_out(told: str, shown: str | None) -> None:
+    found = changed("kratos", "session.devices", [{"ip_address": told}])
+    assert isinstance(found, SignedIn)
+    assert sign_in("kratos", found)[0].ip_address == shown
+
+
 def test_an_address_that_cannot_be_used_is_named_where_the_source_has_it() -> None:
     found = changed("clerk", "data.user.email_addresses", [{"email_address": "no address"}])
     assert isinstance(found, SignedIn)

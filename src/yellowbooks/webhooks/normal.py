@@ -87,7 +87,7 @@ def sign_in(source: str, event: SignedIn) -> tuple[SignIn, list[str]]:
     """
     payload = SignIn(
         job_id=job_id(source, event.event_id), user_id=str(event.user_id), email=str(event.email),
-        provider=provider_of(event.provider), name=_plain(event.name), ip_address=_plain(event.ip_address),
+        provider=provider_of(event.provider), name=_plain(event.name), ip_address=_without_port(event.ip_address),
         user_agent=_plain(event.user_agent), timestamp=event.occurred_at, locale=_plain(event.locale),
         time_zone=_plain(event.time_zone),
     )  # fmt: skip
@@ -99,6 +99,15 @@ def sign_in(source: str, event: SignedIn) -> tuple[SignIn, list[str]]:
         dropped += optional
         payload = msgspec.structs.replace(payload, **{_OPTIONAL[name]: None for name in optional})
     return payload, dropped
+
+
+def _without_port(address: str | None) -> str | None:
+    """`192.0.2.1:51234` and `[2001:db8::1]:51234` as the address alone: Kratos tells the socket's, where it sees no
+    proxy (session/session.go, `SaveSessionMeta`)."""
+    if address is None:
+        return None
+    found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", address)
+    return str(found[1] or found[2]) if found else str(address)
 
 
 def _plain(text: str | None) -> str | None:
