@@ -44,7 +44,7 @@ BELOW: dict[str, set[str]] = {
     "dashboard": set(),  # what it shows and does goes over HTTP
     "wiring": {"alerts", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
     "webhooks": {"signin", "jobs"},
-    "demo": set(),
+    "demo": {"client"},
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},
     "sealing": {"jobs"},

@@ -62,7 +62,7 @@ class visited:
     def __init__(self, address: str, folder: Path, told: Told, **changes: Any) -> None:
         port = free_port()
         parts = DemoParts(
-            site=f"http://127.0.0.1:{port}", api=address, key="", tell=told,
+            site=f"http://127.0.0.1:{port}", api=address, key="", tell=told, spool=folder / "spool",
             find_mail=_finder(replace(Settings(), data_dir=folder)),
         )  # fmt: skip
         self.parts = replace(parts, **changes)

@@ -162,7 +162,9 @@ async def test_a_sign_in_is_told_and_shown(site: Site, api: Api, queue: Queue) -
     found = await steps(site)
     assert [state for state, _ in found] == ["done", "done", "done", "waiting"]
     assert found[0][1] == "GitHub says that you are nomin@example.com."
-    assert re.fullmatch(r"Answered 202 in \d+ ms\. Your sign-in did not wait for it\.", found[1][1])
+    assert re.fullmatch(
+        r"Handed over in \d+ µs, and the API has it\. Your sign-in did not wait for that\.", found[1][1]
+    )
     assert found[2][1] == "Attempt 1 of 5, status: processing."
     cookie = next(
         value for name, value in reply.headers.multi_items() if name == "set-cookie" and f"{SESSION}=" in value
@@ -206,30 +208,40 @@ async def test_each_sign_in_is_an_event_of_its_own(site: Site, api: Api, queue: 
     assert len(set(leases)) == 2
 
 
-async def test_the_eleventh_in_an_hour_says_why_there_is_no_mail(site: Site) -> None:
+async def kept(site: Site) -> bool:
+    """Whether the panel says that the event is kept until the API takes it."""
+    state, note = (await steps(site))[1]
+    return state == "waiting" and note.startswith("The API does not have it yet. It is kept")
+
+
+async def test_the_eleventh_in_an_hour_is_kept(site: Site) -> None:
     for _ in range(11):
         await site.sign_in()
+    await eventually(lambda: kept(site))
+    assert "Hello" in (await site.get("/welcome")).text
+
+
+async def test_what_the_api_will_never_take_is_said(site: Site) -> None:
+    await site.sign_in("", email="a..b@example.com")
 
     async def failed() -> str | None:
         state, note = (await steps(site))[1]
         return note if state == "failed" else None
 
     note = await eventually(failed)
-    assert note.startswith("The API did not take it: too many jobs for this user")
+    assert note.startswith("The API did not take it: email: is no address that we can send to")
     assert "fine all the same" in note
-    assert "Hello" in (await site.get("/welcome")).text
+    assert (await site.state())["over"]
+    assert "client_refused" in site.told.words()
+    assert "a..b" not in str(site.told.lines)
 
 
 async def test_with_the_api_away_the_sign_in_is_the_same(api: Api, tmp_path: Path) -> None:
     async with visited(f"http://127.0.0.1:{free_port()}", tmp_path, api.told) as site:
         assert (await site.sign_in()).headers["location"] == "/welcome"
-
-        async def failed() -> bool:
-            return (await steps(site))[1][0] == "failed"
-
-        await eventually(failed)
-        assert (await site.state())["over"]
-        assert "untold" in site.told.words()
+        await eventually(lambda: kept(site))
+        assert not (await site.state())["over"]
+        await eventually(lambda: "client_away" in site.told.words())
         assert "Hello" in (await site.get("/welcome")).text
 
 
@@ -242,11 +254,8 @@ async def test_where_the_api_asks_for_a_key(api: Api, tmp_path: Path, queue: Que
             assert [state for state, _ in await steps(site)][:3] == ["done", "done", "done"]
         async with visited(address, tmp_path, api.told, key="another-key-of-it") as site:
             await site.sign_in()
-
-            async def failed() -> bool:
-                return (await steps(site))[1][0] == "failed"
-
-            await eventually(failed)
+            await eventually(lambda: kept(site))
+            await eventually(lambda: "client_misconfigured" in site.told.words())
 
 
 async def test_what_a_summary_will_tell_is_not_waited_for(api: Api, tmp_path: Path, queue: Queue) -> None:
@@ -270,6 +279,15 @@ async def test_a_mail_that_did_not_leave_is_said(site: Site, queue: Queue) -> No
     state, note = (await steps(site))[3]
     assert (state, note) == ("failed", "The mail did not leave: the address gets no mail: it bounced")
     assert (await site.state())["over"]
+
+
+async def test_what_was_kept_goes_when_the_api_is_back_or_the_site_is(api: Api, tmp_path: Path, queue: Queue) -> None:
+    async with visited(f"http://127.0.0.1:{free_port()}", tmp_path, api.told) as site:
+        await site.sign_in()
+        await eventually(lambda: kept(site))
+    async with served(api) as (address, _), visited(address, tmp_path, api.told):  # over the same folder
+        sent = await payload(api, queue)
+    assert sent.email == "nomin@example.com"
 
 
 async def test_somebody_else_may_be_typed(site: Site, api: Api, queue: Queue) -> None:

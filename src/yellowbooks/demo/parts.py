@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -23,8 +24,9 @@ FindMail = Callable[[str, float], Awaitable[Mail | None]]
 class DemoParts:
     """`api` is where our API answers and `key` one of YB_API_KEYS; `site` is where this site answers.
 
-    `find_mail` is None where mails are sent rather than kept; with `summaries` a sign-in may be told later, in a
-    summary. Without `client_id` a local OAuth server stands in for GitHub.
+    What the API does not take yet is kept in the folder `spool`. `find_mail` is None where mails are sent rather than
+    kept; with `summaries` a sign-in may be told later, in a summary. Without `client_id` a local OAuth server stands in
+    for GitHub.
     """
 
     site: str
@@ -32,6 +34,7 @@ class DemoParts:
     key: str
     find_mail: FindMail | None
     tell: Callable[..., None]
+    spool: Path | None = None
     summaries: bool = False
     client_id: str = ""
     client_secret: str = ""

@@ -38,7 +38,7 @@ def create_site(parts: DemoParts) -> Litestar:
     directory = Directory()
     pages = Pages(directory, signer)
     provider, stand_in = _provider(parts, pages)
-    teller = Teller(parts.api, parts.key, parts.tell)
+    teller = Teller(parts.api, parts.key, parts.spool, parts.tell)
     panel = Panel(parts, teller, provider.label)
 
     def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
@@ -64,6 +64,7 @@ def create_site(parts: DemoParts) -> Litestar:
         ],
         openapi_config=None,
         before_request=elsewhere,
+        on_shutdown=[teller.close],
         exception_handlers={HTTPException: refused},
         request_max_body_size=64 * 1024,
         on_app_init=[_no_logging],
@@ -125,7 +126,7 @@ def _sign_in_routes(pages: Pages, signer: Signer, provider: Provider, teller: Te
                 provider=provider.label,
             )  # fmt: skip
         session = _session(request, person)
-        teller.post(session["event"])  # not awaited: the sign-in is done, whatever becomes of the mail
+        teller.post(session["event"])  # the sign-in is done, whatever becomes of the mail
         cookie = signer.cookie(SESSION, session, SESSION_SECONDS)
         return Redirect("/welcome", status_code=303, headers=headers(), cookies=[cookie, over])
 

@@ -11,10 +11,11 @@ from litestar.response import Redirect
 
 from yellowbooks.demo.pages import MAIL_POLICY, Pages, headers, json_answer, language_of, words
 from yellowbooks.demo.parts import DemoParts, Mail
-from yellowbooks.demo.teller import Teller, Told
+from yellowbooks.demo.teller import Teller
 from yellowbooks.demo.web import NoAnswer, ask
 
 LATER_SECONDS = 2.0
+LATE_SECONDS = 1.0
 EARLIER_SECONDS = 1.0
 """A mail counts from a moment before the sign-in: the clocks of two processes."""
 
@@ -42,11 +43,11 @@ class Panel:
     async def state(self, session: dict[str, Any], language: str) -> dict[str, Any]:
         """Each step in words, as the page and its script show it; `over` when nothing more will come."""
         t = words()[language]
-        told, job = self._teller.told(session["job"]), await self._teller.follow(session["job"])
+        job = await self._teller.follow(session["job"])
         mail = await self.mail(session) if job else None
         steps = [
             self._signed_in(session, t),
-            _posted(told, job, t),
+            self._handed_over(session, job, t),
             _taken(session, job, t),
             self._mailed(session, job, mail, t),
         ]
@@ -79,6 +80,15 @@ class Panel:
         at = datetime.fromtimestamp(session["at"], UTC).astimezone().strftime("%H:%M:%S")
         return _step("done", t["signed_in_at"].format(time=at), note)
 
+    def _handed_over(self, session: dict[str, Any], job: dict[str, Any] | None, t: dict[str, str]) -> dict[str, Any]:
+        if job:
+            note = t["step_post_note"].format(us=f"{self._teller.took(session['job']) or 0:.0f}")
+            return _step("done", t["after"].format(ms=_after(session, _moment(job["createdAt"]))), note)
+        if why := self._teller.refused(session["job"]):
+            return _step("failed", "", t["step_post_failed"].format(why=why.rstrip(".")))
+        late = time.time() - session["at"] > LATE_SECONDS
+        return _step("waiting", t["waiting"], t["step_post_kept"] if late else "")
+
     def _mailed(
         self, session: dict[str, Any], job: dict[str, Any] | None, mail: Mail | None, t: dict[str, str]
     ) -> dict[str, Any]:
@@ -103,14 +113,6 @@ class Panel:
 
 def _step(state: str, at: str, note: str = "") -> dict[str, Any]:
     return {"state": state, "at": at, "note": note}
-
-
-def _posted(told: Told | None, job: dict[str, Any] | None, t: dict[str, str]) -> dict[str, Any]:
-    if told is None:
-        return _step("waiting", t["waiting"])
-    if told.why and job is None:
-        return _step("failed", "", t["step_post_failed"].format(why=told.why.rstrip(".")))
-    return _step("done", "", t["step_post_note"].format(status=told.status, ms=f"{told.ms:.0f}"))
 
 
 def _taken(session: dict[str, Any], job: dict[str, Any] | None, t: dict[str, str]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def serve_demo(settings: Settings, listener: socket.socket, tell: Tell) -> None:
             key="".join((*settings.api_keys, *settings.admin_keys)[:1]),
             find_mail=None if settings.smtp_url else _finder(settings),
             tell=tell,
+            spool=settings.data_dir / "demo-spool",
             summaries=settings.notify is not None,
             client_id=settings.demo_github_client_id or "",
             client_secret=settings.demo_github_client_secret or "",
