@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +104,27 @@ def test_without_a_database_the_limit_counts_the_account(version: str, github: G
         assert first["userId"] == f"github:{github.users - 1}"
         assert second["userId"] == f"github:{github.users}"
         assert first["jobId"] != second["jobId"]
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize("version", ["v4", "core"])
+def test_a_callback_that_is_delivered_twice_is_one_mail(
+    version: str, lenient: bool, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a proxy does that lost the answer; where the provider takes the code again, both have the same id."""
+    monkeypatch.setattr(github, "lenient", lenient)
+    with serving(Recording) as api, handlers(version, "event", True, github, api) as (visitor, _):
+        told = Recording.of(api)
+        path = visitor.authorized(github)
+        again = replace(visitor, cookies=dict(visitor.cookies))
+        assert "error" not in visitor.ask("GET", path).location
+        first = told.next()
+        assert ("error" in again.ask("GET", path).location) is not lenient
+        if lenient:
+            assert told.next()["jobId"] == first["jobId"]
+        visitor.sign_in(github)
+        assert told.next()["jobId"] != first["jobId"]
+        assert told.rest() == []
 
 
 @pytest.mark.parametrize("form", ["event", "callback"])
