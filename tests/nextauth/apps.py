@@ -29,10 +29,10 @@ MADE = {"node_modules", "dist", ".next", "next-env.d.ts", "__pycache__"}
 QUIET = {"NEXT_TELEMETRY_DISABLED": "1", "CI": "1", "NODE_ENV": "production"}
 
 
-def files(folder: str) -> list[Path]:
+def files(folder: str, root: Path = ROOT) -> list[Path]:
     """The files of ours in a folder that something is made of."""
-    paths = (ROOT / folder).rglob("*")
-    return sorted(path for path in paths if path.is_file() and path.suffix != ".md" and not MADE & set(path.parts))
+    paths = [path for path in (root / folder).rglob("*") if not MADE & set(path.relative_to(root).parts)]
+    return sorted(path for path in paths if path.is_file() and path.suffix != ".md")
 
 
 def node(*words: str | Path, cwd: Path) -> None:
@@ -81,6 +81,8 @@ def install() -> Path:
 
 def _copy(*folders: str) -> None:
     for folder in folders:
+        for path in files(folder, BUILT):
+            path.unlink()  # what is gone from the tree must go here too
         for path in files(folder):
             target = BUILT / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

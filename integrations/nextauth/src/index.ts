@@ -62,11 +62,8 @@ export function signInNotifier(options: NotifierOptions): Notifier {
   let underWay = 0;
 
   const tell = (trouble: Trouble): void => {
-    try {
-      (options.onTrouble ?? warn)(trouble);
-    } catch {
-      // A reporter that fails must not fail a sign-in.
-    }
+    // A reporter that fails, at once or later, must not fail a sign-in or the process.
+    new Promise((resolve) => resolve((options.onTrouble ?? warn)(trouble))).catch(() => undefined);
   };
 
   /** What a function of the app gives; one that fails must not keep the mail away. */
@@ -93,7 +90,8 @@ export function signInNotifier(options: NotifierOptions): Notifier {
 
   async function notify(signIn: SignIn): Promise<void> {
     const { skip, preferences } = options;
-    if (!options.url || signIn.email?.verificationRequest || ask(skip && (() => skip(signIn)), false)) return;
+    if (!options.url || signIn.email?.verificationRequest) return;
+    if (ask(skip && (() => skip(signIn)), false) === true) return; // a promise is no yes
     if (signIn.account) {
       if (told.has(signIn.account)) return; // the other hook was here
       told.add(signIn.account);

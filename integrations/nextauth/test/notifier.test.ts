@@ -272,12 +272,18 @@ test("an address that is not known is a trouble, and the mail goes out", async (
 
 test("functions of the app that fail, and an after that is not there, keep no mail away", async () => {
   const fail = () => { throw new Error("of the app"); };
-  const { event } = notifier({ skip: fail, preferences: fail, after: fail, onTrouble: fail });
-  const sent = new Promise<void>((resolve) => {
-    answer = (response) => (status(202)(response), resolve());
-  });
+  for (const onTrouble of [fail, async () => fail()]) {
+    const { event } = notifier({ skip: fail, preferences: fail, after: fail, onTrouble });
+    const sent = new Promise<void>((resolve) => {
+      answer = (response) => (status(202)(response), resolve());
+    });
+    await event(signIn());
+    await sent;
+  }
+  const { event, done } = notifier({ skip: (async () => false) as unknown as () => boolean });
   await event(signIn());
-  await sent;
+  await done();
+  assert.equal(calls.length, 3);
 });
 
 test("a message that is none throws nothing", async () => {
