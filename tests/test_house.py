@@ -42,7 +42,7 @@ BELOW: dict[str, set[str]] = {
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"alerts", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
+    "wiring": {"alerts", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
     "webhooks": {"signin", "jobs"},
     "demo": {"client"},
     "spool": set(), "client": {"spool"},

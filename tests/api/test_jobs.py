@@ -212,7 +212,7 @@ async def test_the_schema_describes_the_payloads(client: httpx.AsyncClient) -> N
     document = (await client.get("/schema")).json()
     assert document["openapi"].startswith("3.1")
     paths = {
-        PATH, "/api/jobs/ping", "/api/jobs/{job_id}", "/api/admin/dlq", "/api/admin/dlq/retry",
+        PATH, "/api/jobs/ping", "/api/jobs/{job_id}", "/api/admin/dlq", "/api/admin/dlq/retry", "/api/admin/dlq/discard",
         "/api/admin/dlq/{job_id}/retry", "/api/admin/dlq/{job_id}", "/api/admin/dlq/causes", "/healthz", "/readyz",
         "/api/admin/bounces",
     }  # fmt: skip

@@ -17,12 +17,11 @@ from tests.test_up import free_port
 from yellowbooks.api import ApiParts, create_app
 from yellowbooks.joblog import JobLog, LogUnavailable, Recorder
 from yellowbooks.jobs import Kind, Queue
-from yellowbooks.operators import Desk as OperatorsDesk
-from yellowbooks.operators import Now, Watch, finding_routes, live_routes, page_route, series_route
+from yellowbooks.operators import Now
 from yellowbooks.settings import Settings
 from yellowbooks.wiring import kinds as job_kinds
 from yellowbooks.wiring import open_inbox, sign_in_handler
-from yellowbooks.wiring.operators import ShownMails
+from yellowbooks.wiring.operators import operators_parts
 
 
 class Asked:
@@ -46,14 +45,15 @@ class Desk:
     def __init__(self, queue: Queue, folder: Path, database: str) -> None:
         self.queue, self.folder, self.told = queue, folder, Told()
         self.settings = Settings(data_dir=folder)
-        self.watch = Watch(queue, linger=0.3)
         self.job_log = JobLog(database)
         self.log = Asked(self.job_log)
-        self.now = Now(queue, self.watch, self.log)
-        kinds = [*job_kinds(self.settings), Kind("ping", Ping)]
-        self.desk = OperatorsDesk(
-            queue=queue, log=self.log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(self.settings)
+        self.kinds = {kind.name: kind for kind in [*job_kinds(self.settings), Kind("ping", Ping)]}
+        self.parts = operators_parts(
+            self.settings, queue, self.log, list(self.kinds.values()), lambda: self.stop, self.told
         )
+        self.acts, self.watch = self.parts.acts, self.parts.watch
+        self.watch._linger = 0.3
+        self.now = Now(queue, self.watch, self.log)
         self.stop = False
 
     def working(self, kind: Kind[Any]) -> Kind[Any]:
@@ -71,15 +71,12 @@ class Desk:
         stop.set()
         await running
 
-    def routes(self) -> list[Any]:
-        live = live_routes(self.now, self.watch, lambda: self.stop)
-        return [*live, *finding_routes(self.desk), page_route(self.desk), series_route(self.desk)]
-
     def app(self, **changes: Any) -> Any:
         parts: dict[str, Any] = {
-            "queue": self.queue, "kinds": list(self.desk.kinds.values()), "find": self._find, "inbox": None,
-            "api_keys": (), "admin_keys": (), "tell": self.told, "close": self.watch.close,
-            "operator_routes": self.routes(),
+            "queue": self.queue, "kinds": list(self.kinds.values()), "find": self._find, "inbox": None,
+            "api_keys": (), "admin_keys": (), "tell": self.told, "close": self.parts.close, "audit": self.parts.trail,
+            "plan": self.acts.plan, "start": self.acts.start,
+            "operator_routes": self.parts.routes,
         }  # fmt: skip
         return create_app(ApiParts(**(parts | changes)))
 

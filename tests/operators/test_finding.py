@@ -27,7 +27,7 @@ async def post(client: httpx.AsyncClient, **more: Any) -> httpx.Response:
 
 async def run(desk: Desk, lease: Lease) -> None:
     """One attempt of the real handler, into the inbox."""
-    kind = desk.desk.kinds[lease.kind]
+    kind = desk.kinds[lease.kind]
     await desk.queue.settle(lease, await Runner(desk.working(kind))(lease))
 
 

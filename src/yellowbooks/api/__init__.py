@@ -1,7 +1,11 @@
 """The HTTP API."""
 
 from yellowbooks.api.app import ApiParts, create_app
+from yellowbooks.api.audit import Audit
+from yellowbooks.api.dead_letters import dead_job
+from yellowbooks.api.filter import Filter, chosen_jobs
 from yellowbooks.api.jobs import Find
+from yellowbooks.api.keys import caller
 from yellowbooks.api.problems import problem
 
-__all__ = ["ApiParts", "Find", "create_app", "problem"]
+__all__ = ["ApiParts", "Audit", "Filter", "Find", "caller", "chosen_jobs", "create_app", "dead_job", "problem"]

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
 from yellowbooks import __version__
+from yellowbooks.api.audit import Audit, Plan, unaudited
 from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
@@ -26,12 +27,17 @@ from yellowbooks.mail import BounceIntake, Inbox
 BODY_BYTES = 64 * 1024
 
 
+async def _nothing() -> None:
+    """Nothing is to be started."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
     """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set.
 
     `answers` is what the 202 of a kind says besides.
     Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for a key of YB_ADMIN_KEYS.
+    `audit` writes operators' acts down, `plan` takes those in that can be taken back; `start` is awaited first.
     """
 
     queue: Queue
@@ -47,6 +53,9 @@ class ApiParts:
     draining: Callable[[], bool] = lambda: False
     routes: Sequence[Any] = ()
     operator_routes: Sequence[Any] = ()
+    audit: Audit = unaudited
+    plan: Plan | None = None
+    start: Callable[[], Awaitable[None]] = _nothing
     metrics: MetricsPage | None = None
     refused: Refuse = lambda _kind, _reason: None
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -58,22 +67,11 @@ def create_app(parts: ApiParts) -> Litestar:
     callers = guard([*parts.api_keys, *parts.admin_keys], open_to_all=keyless, setting="YB_API_KEYS")
     operators = guard(parts.admin_keys, open_to_all=keyless, setting="YB_ADMIN_KEYS")
     queue = parts.queue
-    admin = Router(
-        "/",
-        guards=[operators, own_page],
-        route_handlers=[
-            DeadLetters,
-            bounce_route(parts.bounces),
-            *inbox_routes(parts.inbox, parts.stopping),
-            *parts.operator_routes,
-        ],
-        dependencies={"queue": Provide(lambda: queue, sync_to_thread=False)},
-    )
     return Litestar(
         [
             *_enqueue_routes(parts, callers),
             follow_route(queue, parts.find, callers),
-            admin,
+            _operators_router(parts, operators),
             *_health_routes(queue, parts.draining),
             *([metrics_route(parts.metrics, callers)] if parts.metrics else []),
             *parts.routes,
@@ -88,6 +86,7 @@ def create_app(parts: ApiParts) -> Litestar:
             HTTPException: counted(refused, parts.refused),
             Exception: counted(crashed(parts.tell), parts.refused),
         },
+        on_startup=[parts.start],
         on_shutdown=[parts.close],
         before_send=[answer_request_name],
         on_app_init=[_no_logging],
@@ -99,6 +98,25 @@ def _enqueue_routes(parts: ApiParts, callers: Guard) -> list[Any]:
         enqueue_route(kind, parts.queue, parts.find, callers, parts.refused, parts.answers.get(kind.name))
         for kind in parts.kinds
     ]
+
+
+def _operators_router(parts: ApiParts, operators: Guard) -> Router:
+    queue = parts.queue
+    return Router(
+        "/",
+        guards=[operators, own_page],
+        route_handlers=[
+            DeadLetters,
+            bounce_route(parts.bounces),
+            *inbox_routes(parts.inbox, parts.stopping),
+            *parts.operator_routes,
+        ],
+        dependencies={
+            "queue": Provide(lambda: queue, sync_to_thread=False),
+            "audit": Provide(lambda: parts.audit, sync_to_thread=False),
+            "plan": Provide(lambda: parts.plan, sync_to_thread=False),
+        },
+    )
 
 
 def _no_logging(config: AppConfig) -> AppConfig:

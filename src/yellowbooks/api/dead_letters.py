@@ -1,59 +1,52 @@
 """The dead letter queue: list, show, group by cause, requeue one or many, discard."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, delete, get, post
+from litestar import Controller, Request, delete, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
+from litestar.params import FromPath, FromQuery, QueryParameter, RawBody, SkipValidation
 
+from yellowbooks.api.audit import Audit, Plan
+from yellowbooks.api.filter import Filter, chosen_jobs, milliseconds
 from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, causes, find
 from yellowbooks.views import dead_view, job_view, time
 
 PAGE = 100
+Reason = Annotated[str, QueryParameter(max_length=500)]
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Which dead jobs: all of what is given, the newest `limit` of them.
-
-    `error` is a part of the error (any case), `cause` the beginning of a cause. They run again at `pace` jobs a second,
-    or at once. With `preview` nothing moves: the answer has the count and a `diedBefore`, and the same filter with that
-    moment in it moves what was counted and nothing that died since.
-    """
-
-    error: str | None = None
-    cause: str | None = None
-    kind: str | None = None
-    release: str | None = None
-    died_after: datetime | None = None
-    died_before: datetime | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    pace: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    preview: bool = False
-
-    def wanted(self) -> Wanted:
-        """The filter as the engine has it. Raises `Invalid` where a time has no offset."""
-        return Wanted(
-            kind=self.kind,
-            cause=self.cause,
-            error=self.error,
-            release=self.release,
-            died_after=_milliseconds("diedAfter", self.died_after),
-            died_before=_milliseconds("diedBefore", self.died_before),
-        )
-
-
-async def _page(queue: Queue, limit: int, cursor: str | None, error: str | None) -> dict[str, Any]:
+async def _page(queue: Queue, limit: int, cursor: str | None, wanted: Wanted) -> dict[str, Any]:
     try:
-        jobs, following, total = await queue.dead(limit, cursor)
-        if error:
-            found = [job async for job in find(queue, Wanted(error=error), cursor)]
-            jobs, following, total = found[:limit], None, len(found)
+        if wanted == Wanted():
+            jobs, following, total = await queue.dead(limit, cursor)
+        else:
+            total = len([job async for job in find(queue, wanted)]) if cursor else 0
+            found = [job async for job in find(queue, wanted, cursor)]
+            jobs, following = _cut(found, limit)
+            total = total or len(found)
     except ValueError:
         raise Invalid([Fault("cursor", "is none that an earlier page gave; leave it out to begin again")]) from None
-    return {"count": total, "jobs": [job_view(job) for job in jobs], "nextCursor": following}
+    return {"count": total, "jobs": [_row(job) for job in jobs], "nextCursor": following}
+
+
+def _cut(found: list[Job], limit: int) -> tuple[list[Job], str | None]:
+    """A page and the cursor of the next; a page has all that died in the millisecond of its last."""
+    count = limit
+    while 0 < count < len(found) and found[count].ended == found[count - 1].ended:
+        count += 1
+    return found[:count], str((found[count - 1].ended or 0) * 2048) if count < len(found) else None
+
+
+def _row(job: Job) -> dict[str, Any]:
+    failed = job.failed
+    return job_view(job) | {
+        "cause": failed.cause if failed else None,
+        "release": failed.release if failed else None,
+        "diedAt": time(job.ended),
+    }
 
 
 class DeadLetters(Controller):
@@ -68,54 +61,134 @@ class DeadLetters(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE)] = 50,
         cursor: FromQuery[str | None] = None,
         error: FromQuery[str | None] = None,
+        cause: FromQuery[str | None] = None,
+        cause_is: Annotated[str | None, QueryParameter(name="causeIs")] = None,
+        kind: FromQuery[str | None] = None,
+        release: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
-        """`count` is how many there are (with `error`: whose error holds it); `nextCursor` leads on."""
-        return await _page(queue, limit, cursor, error)
+        """`count` is how many there are (that the filter means); `nextCursor` leads on."""
+        wanted = Wanted(error=error or None, cause=cause or None, cause_is=cause_is, kind=kind or None, release=release)
+        return await _page(queue, limit, cursor, wanted)
 
     @get("/causes", summary="What jobs died of, the most frequent first", operation_id="list-causes")
     async def list_causes(self, queue: NamedDependency[Queue]) -> dict[str, Any]:
-        """Dead jobs by kind, cause and the release that failed."""
+        """Dead jobs by kind, cause and the release that failed, with when the newest of each died."""
         found = await causes(queue)
-        return {"causes": [fingerprint._asdict() | {"count": count} for fingerprint, count in found]}
+        newest: dict[tuple[str, str, str], str | None] = {}
+        async for job in find(queue):
+            release = (job.failed.release if job.failed else None) or ""
+            newest.setdefault((job.kind, job.cause or "", release), time(job.ended))
+        return {"causes": [one._asdict() | {"count": count, "newest": newest.get(one)} for one, count in found]}
 
     @get("/{job_id:str}", summary="Show one dead job", operation_id="show-dead")
     async def show_dead(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
         """With the cause, the release that failed, and where in the code each attempt did."""
-        job = await queue.show(job_id)
-        if job is None:
-            raise NotFoundException(f"no job has the id {job_id[:128]}")
-        if job.state is not State.DEAD:
-            raise HTTPException("this job is not dead; GET /api/jobs/{jobId} says where it stands", status_code=409)
-        return dead_view(job)
+        return dead_view(await dead_job(queue, job_id))
 
     @post("/retry", status_code=202, summary="Requeue many dead jobs", operation_id="requeue-many")
     async def requeue_many(
-        self, queue: NamedDependency[Queue], body: RawBody, error: FromQuery[str | None] = None
+        self,
+        request: Request[Any, Any, Any],
+        queue: NamedDependency[Queue],
+        audit: NamedDependency[SkipValidation[Audit]],
+        plan: NamedDependency[SkipValidation[Plan | None]],
+        body: RawBody,
+        error: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
         """The filter is a JSON object, or `?error=`; without one, every dead job is requeued."""
         chosen = _filter(body, error)
-        wanted, jobs = chosen.wanted(), list[Job]()
-        async for job in find(queue, wanted):
-            if chosen.limit is not None and len(jobs) >= chosen.limit:
-                break
-            jobs.append(job)
-        if chosen.preview:
-            until = wanted.died_before or 1 + max((job.ended or 0 for job in jobs), default=0)
-            return {"count": len(jobs), "diedBefore": time(until)}
-        answers = await queue.requeue([job.id for job in jobs], pace=chosen.pace)
+        jobs = await chosen_jobs(queue, chosen)
+        if chosen.preview or chosen.delay:
+            return await _before_it(request, "retry", chosen, jobs, plan)
+        by = await audit(request, "retry", chosen.text(), after={"count": len(jobs)}, reason=chosen.reason)
+        answers = await queue.requeue([job.id for job in jobs], pace=chosen.pace, by=by)
         return {"requeued": answers.count("requeued")}
 
+    @post("/discard", status_code=202, summary="Discard many dead jobs", operation_id="discard-many")
+    async def discard_many(
+        self,
+        request: Request[Any, Any, Any],
+        queue: NamedDependency[Queue],
+        audit: NamedDependency[SkipValidation[Audit]],
+        plan: NamedDependency[SkipValidation[Plan | None]],
+        body: RawBody,
+    ) -> dict[str, Any]:
+        """The filter is a JSON object with a `reason`; `{}` would mean every dead job, so something must be given."""
+        chosen = _filter(body, None)
+        _narrow(chosen)
+        jobs = await chosen_jobs(queue, chosen)
+        if chosen.preview or chosen.delay:
+            return await _before_it(request, "discard", chosen, jobs, plan)
+        await audit(request, "discard", chosen.text(), after={"count": len(jobs)}, reason=chosen.reason)
+        answers = await queue.discard([job.id for job in jobs])
+        return {"discarded": answers.count("discarded")}
+
     @post("/{job_id:str}/retry", status_code=200, summary="Requeue one dead job", operation_id="requeue-one")
-    async def requeue_one(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
+    async def requeue_one(
+        self,
+        request: Request[Any, Any, Any],
+        queue: NamedDependency[Queue],
+        audit: NamedDependency[SkipValidation[Audit]],
+        job_id: FromPath[str],
+        reason: Reason = "",
+    ) -> dict[str, Any]:
         """The job gets all its attempts again."""
-        _expect((await queue.requeue([job_id]))[0], "requeued", job_id)
+        before = _before(await dead_job(queue, job_id))
+        by = await audit(request, "retry", job_id, before=before, after={"status": "enqueued"}, reason=reason)
+        _expect((await queue.requeue([job_id], by=by))[0], "requeued", job_id)
         return {"jobId": job_id, "status": "enqueued"}
 
     @delete("/{job_id:str}", status_code=200, summary="Discard one dead job", operation_id="discard-one")
-    async def discard_one(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
+    async def discard_one(
+        self,
+        request: Request[Any, Any, Any],
+        queue: NamedDependency[Queue],
+        audit: NamedDependency[SkipValidation[Audit]],
+        job_id: FromPath[str],
+        reason: Reason = "",
+    ) -> dict[str, Any]:
         """Its payload is dropped; its record stays for the retention."""
+        before = _before(await dead_job(queue, job_id))
+        await audit(request, "discard", job_id, before=before, after={"status": "cancelled"}, reason=reason)
         _expect((await queue.discard([job_id]))[0], "discarded", job_id)
         return {"jobId": job_id, "status": "cancelled"}
+
+
+async def dead_job(queue: Queue, job_id: str) -> Job:
+    """A job that is dead. Raises HTTP 404, and 409 where it is not dead."""
+    job = await queue.show(job_id)
+    _expect("unknown" if job is None else job.state, State.DEAD, job_id)
+    if job is None:
+        raise NotFoundException(f"no job has the id {job_id[:128]}")
+    return job
+
+
+async def _before_it(
+    request: Request[Any, Any, Any], act: str, chosen: Filter, jobs: list[Job], plan: Plan | None
+) -> dict[str, Any]:
+    """What a filter means, bounded to what died until now; and with a delay, the act that is to come."""
+    until = milliseconds("diedBefore", chosen.died_before) or 1 + max((job.ended or 0 for job in jobs), default=0)
+    if chosen.preview:
+        return {"count": len(jobs), "diedBefore": time(until)}
+    if plan is None:
+        raise HTTPException("this API takes no act in for later; send it without «delay»", status_code=503)
+    bound = datetime.fromtimestamp(until / 1000, UTC)
+    return await plan(request, act, msgspec.structs.replace(chosen, died_before=bound), len(jobs))
+
+
+def _narrow(chosen: Filter) -> None:
+    """What is discarded is lost, so it needs a reason and a filter."""
+    faults = []
+    if not chosen.preview and not chosen.reason.strip():
+        faults.append(Fault("reason", "is required: what is discarded is lost; say why"))
+    if msgspec.structs.replace(chosen, preview=False, delay=None, reason="", pace=None, limit=None) == Filter():
+        faults.append(Fault("body", 'means every dead job; narrow it, such as {"cause": "mx.example:rcpt:550"}'))
+    if faults:
+        raise Invalid(faults)
+
+
+def _before(job: Job) -> dict[str, Any]:
+    return {"status": job.state, "attempts": job.attempts, "cause": job.cause, "error": job.error}
 
 
 def _filter(body: bytes, error: str | None) -> Filter:
@@ -124,14 +197,6 @@ def _filter(body: bytes, error: str | None) -> Filter:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise Invalid([Fault("body", f'is no filter ({fault}); send {{}} or {{"error": "text"}}')]) from None
     return msgspec.structs.replace(chosen, error=chosen.error or error)
-
-
-def _milliseconds(field: str, moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise Invalid([Fault(field, "has no offset; send one such as 2025-12-18T23:00:00Z")])
-    return round(moment.timestamp() * 1000)
 
 
 def _expect(answer: str, wanted: str, job_id: str) -> None:

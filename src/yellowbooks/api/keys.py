@@ -10,6 +10,8 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
 from litestar.handlers import BaseRouteHandler
 
+NAME_LENGTH = 64  # characters of an operator's name
+
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 
@@ -41,6 +43,31 @@ def _challenge(accept: str) -> str:
     """
     basic = 'Basic realm="yellowbooks", charset="UTF-8"'
     return basic if "text/html" in accept else f"Bearer, {basic}"
+
+
+def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> tuple[str, bytes]:
+    """The name that a caller gives himself (X-Operator, or the user of HTTP Basic; "" where none), and his key."""
+    header = connection.headers.get("authorization", "")
+    name = _text(connection.headers.get("x-operator", "")) or _user(header)
+    return "".join(c for c in name if c.isprintable())[:NAME_LENGTH], _given(header)
+
+
+def _text(header: str) -> str:
+    """A header that a program sent as UTF-8, which the server hands on as Latin-1 (RFC 9110, section 5.5)."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
+def _user(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[0].decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
 
 
 def _given(header: str) -> bytes:

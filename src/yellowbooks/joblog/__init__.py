@@ -5,5 +5,16 @@ from yellowbooks.joblog.log import JobLog, LogUnavailable
 from yellowbooks.joblog.minutes import MinuteCounts
 from yellowbooks.joblog.recorder import Recorder, Source
 from yellowbooks.joblog.search import JobRow
+from yellowbooks.joblog.trail import OperatorAct
 
-__all__ = ["JobLog", "JobRow", "LogUnavailable", "MinuteCounts", "Recorder", "Source", "add", "percentile"]
+__all__ = [
+    "JobLog",
+    "JobRow",
+    "LogUnavailable",
+    "MinuteCounts",
+    "OperatorAct",
+    "Recorder",
+    "Source",
+    "add",
+    "percentile",
+]

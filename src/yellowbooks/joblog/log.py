@@ -14,8 +14,9 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from yellowbooks.joblog.fold import fold
 from yellowbooks.joblog.minutes import MinuteCounts, ended_since, living, minute_in, since, write_tally
 from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
-from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, row_of, upsert_for, values_of
+from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, operator_act, row_of, upsert_for, values_of
 from yellowbooks.joblog.tally import Tally
+from yellowbooks.joblog.trail import OperatorAct, act_in, act_values, acts_page
 from yellowbooks.jobs import Event, Job
 
 HEAD = "0002"  # the newest migration
@@ -48,6 +49,7 @@ class JobLog:
         self._engine = _engine(self._url)
         self._dialect = self._engine.dialect.name
         self._closed = False
+        self._migrated = False
         event.listen(self._engine, "checkin", self._close_late)
 
     def migrate(self) -> None:
@@ -123,6 +125,18 @@ class JobLog:
     def living(self) -> int:
         """How many jobs are not at their end. Raises `LogUnavailable`."""
         return sum(found[0] for found in self._look(living()))
+
+    def act(self, act: OperatorAct) -> None:
+        """Write an operator's act into the trail. Raises `LogUnavailable`."""
+        if not self._migrated:
+            self.migrate()  # before a recorder has been here there is no trail
+            self._migrated = True
+        with self._reached(), self._engine.connect() as connection, connection.begin():
+            connection.execute(operator_act.insert(), act_values(act))
+
+    def acts(self, limit: int, *, before: int | None = None, what: str | None = None) -> list[OperatorAct]:
+        """The newest acts before a place in the trail, on one thing. Raises `LogUnavailable`."""
+        return [act_in(found) for found in self._look(acts_page(limit, before, what))]
 
     def _look(self, query: Select[Any]) -> Sequence[Any]:
         try:

@@ -16,7 +16,8 @@ BY_RECOVERY = "recovery"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which dead jobs: all of what is given. `cause` is the beginning of a cause, `error` a part of the error (any
-    case), `release` the version of the code that failed; `died_after` and `died_before` are ms since 1970."""
+    case), `release` the version of the code that failed; `died_after` and `died_before` are ms since 1970;
+    `cause_is` is a whole cause."""
 
     kind: str | None = None
     cause: str | None = None
@@ -24,6 +25,7 @@ class Wanted:
     release: str | None = None
     died_after: int | None = None
     died_before: int | None = None
+    cause_is: str | None = None
 
     def fits(self, job: Job) -> bool:
         """Whether this job is wanted."""
@@ -31,6 +33,7 @@ class Wanted:
         return (
             (self.kind is None or job.kind == self.kind)
             and (self.cause is None or (job.cause or "").startswith(self.cause))
+            and (self.cause_is is None or (job.cause or "") == self.cause_is)
             and (self.error is None or self.error.casefold() in (job.error or "").casefold())
             and (self.release is None or (job.failed is not None and job.failed.release == self.release))
             and (self.died_after is None or died >= self.died_after)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -11,17 +11,21 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from yellowbooks.jobs import Event
 from yellowbooks.operators.now import Now
-from yellowbooks.operators.shapes import NowBody
+from yellowbooks.operators.shapes import ActState, NowBody
 from yellowbooks.operators.watch import Watch
 from yellowbooks.views import time as shown_time
 
 LOOK_SECONDS = 0.2
 NOW_SECONDS = 1.0
 MOST_AT_ONCE = 20  # job events a look: a hundred a second are more than anybody reads
+GOING = ("waiting", "running")
 NO_STORE = {"Cache-Control": "no-store"}
 
+Recent = Callable[[], Awaitable[list[ActState]]]
+"""The acts on many jobs of the last hour, at most half a second old."""
 
-def live_routes(now: Now, watch: Watch, stopping: Callable[[], bool]) -> list[Any]:
+
+def live_routes(now: Now, watch: Watch, acts: Recent, stopping: Callable[[], bool]) -> list[Any]:
     """`GET /api/admin/now` and `GET /api/events`; streams end when `stopping` says so."""
 
     @get("/api/admin/now", summary="What goes on now", operation_id="now")
@@ -31,19 +35,20 @@ def live_routes(now: Now, watch: Watch, stopping: Callable[[], bool]) -> list[An
 
     @get("/api/events", summary="What goes on, as it happens (server-sent events)", operation_id="events")
     async def follow(request: Request[Any, Any, Any]) -> ServerSentEvent:
-        """Events `now` (every second), `job` (a transition) and `missed` (how many were not told); goes on after the
-        Last-Event-ID."""
+        """Events `now` (every second), `job` (a transition), `act` (how an act on many jobs goes) and `missed` (so many
+        were not told); goes on after the Last-Event-ID."""
         last = request.headers.get("last-event-id", "")
-        return ServerSentEvent(_stream(now, watch, stopping, last), retry_duration=1000, headers=NO_STORE)
+        return ServerSentEvent(_stream(now, watch, acts, stopping, last), retry_duration=1000, headers=NO_STORE)
 
     return [show, follow]
 
 
 async def _stream(
-    now: Now, watch: Watch, stopping: Callable[[], bool], last: str
+    now: Now, watch: Watch, acts: Recent, stopping: Callable[[], bool], last: str
 ) -> AsyncIterator[ServerSentEventMessage]:
     with watch.listening():
         cursor, next_now = watch.cursor(last), 0.0
+        told = {act.act_id: act for act in await acts() if act.state not in GOING}
         while not stopping():
             events, missed = watch.after(cursor, MOST_AT_ONCE)
             for number, event in events:
@@ -54,6 +59,10 @@ async def _stream(
                     missed += 1
             if missed:
                 yield _message("missed", {"count": missed}, watch.name(cursor))
+            for act in await acts():
+                if told.get(act.act_id) != act:
+                    told[act.act_id] = act
+                    yield _message("act", act, watch.name(cursor))
             if time.monotonic() >= next_now:
                 next_now = time.monotonic() + NOW_SECONDS
                 yield _message("now", await now.body(), watch.name(cursor))

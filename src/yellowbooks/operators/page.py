@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath
 
 from yellowbooks.jobs import Event, Job, QueueUnavailable
-from yellowbooks.operators.desk import Desk, masked
+from yellowbooks.operators.desk import Desk, Rendered, masked
 from yellowbooks.operators.finding import row_of_job, rows_of
 from yellowbooks.operators.shapes import JobPage, MailOf, Row, Step, Trouble
 from yellowbooks.views import time as shown_time
@@ -107,6 +107,13 @@ def _page(row: Row, job: Job, explained: str | None, steps: list[Step], trouble:
         **shown, crashes=job.crashes, generation=job.generation, timeline=steps, trouble=trouble,
         explain=explained or f"It left the queue; the job log has it as {job.state}.",
     )  # fmt: skip
+
+
+async def kept_mail(desk: Desk, job: Job) -> Rendered | None:
+    """The mail of a job that ended, where it was kept when it was sent."""
+    said = next((event.note for event in reversed(job.history) if event.name == "completed"), None)
+    words = _MESSAGE_ID.split(said) if said else []
+    return await asyncio.to_thread(desk.mails.kept, words[1]) if len(words) > 1 else None
 
 
 async def _add_contents(desk: Desk, page: JobPage, job: Job) -> None:

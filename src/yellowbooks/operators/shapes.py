@@ -185,3 +185,92 @@ class JobPage(Row):
     payload: dict[str, Any] | None = None
     mail: MailOf | None = None
     trouble: list[Trouble] = []
+
+
+class ActOf(Shape):
+    """One act in the trail: `who` is the name that the operator gave himself, `key` tells his key from others."""
+
+    at: str
+    who: str
+    key: str
+    act: str
+    what: str
+    before: Any = None
+    after: Any = None
+    reason: str = ""
+
+
+class Acts(Shape):
+    """A page of the trail, newest first."""
+
+    acts: list[ActOf]
+    next: int | None = None
+
+
+class ActState(Shape):
+    """An act on many jobs: waiting until `at`, running (`done` of `count`), done, undone or failed (`error`)."""
+
+    act_id: str
+    act: str
+    count: int
+    done: int
+    at: str
+    state: str
+    error: str | None = None
+
+
+class KindHeld(Shape):
+    """Who holds a kind or its channel, since when and why."""
+
+    since: str | None
+    by: str
+    why: str
+
+
+class RateOf(Shape):
+    """So many in so many seconds; `left` now, where that is known."""
+
+    count: int
+    seconds: float
+    left: float | None = None
+
+
+class KindOf(Shape):
+    """A kind of job, its limits, and how many wait and run. `processing` is null where too many run to be counted."""
+
+    kind: str
+    channel: str
+    paused: KindHeld | None = None
+    waiting: int = 0
+    processing: int | None = 0
+    attempts: int | None = None
+    rate: RateOf | None = None
+    quota: RateOf | None = None
+    exclusive: bool = False
+    deadline_seconds: float | None = None
+
+
+class KindList(Shape):
+    """Every kind that is known here or waits."""
+
+    kinds: list[KindOf]
+
+
+class Suppressed(Shape):
+    """An address that gets no mail, by its keyed hash; the list has no address, so `address` is null."""
+
+    key: str
+    why: str
+    since: str | None
+    until: str | None
+    cause: str
+    strikes: int = 0
+    address: str | None = None
+    reply: str | None = None
+
+
+class SuppressedList(Shape):
+    """A page of them, newest first."""
+
+    suppressions: list[Suppressed]
+    next: str | None = None

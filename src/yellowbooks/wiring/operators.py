@@ -1,17 +1,23 @@
 """What operators see and do over HTTP."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from yellowbooks import signin
 from yellowbooks.jobs import Kind, Queue
-from yellowbooks.mail import mailbox, shown_parts
+from yellowbooks.mail import SuppressionList, lifted, mailbox, shown_parts
+from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
-from yellowbooks.wiring.log import LogReader
-from yellowbooks.wiring.mail import mail_secret, open_inbox, open_letters
+from yellowbooks.views import time as shown_time
+from yellowbooks.wiring.finding import search_secret
+from yellowbooks.wiring.mail import mail_secret, open_inbox, open_letters, suppression_list
 
 if TYPE_CHECKING:
-    from yellowbooks.operators import Rendered
+    from yellowbooks.operators import DelayedActs, Log, Rendered, Suppressed, Trail, Watch
+
+ACTS_TAG = "{yb:acts}"  # where acts wait that can be taken back
 
 
 class ShownMails:
@@ -40,18 +46,72 @@ class ShownMails:
         return Rendered(message_id, kept.entry.subject, kept.text, kept.html) if kept else None
 
 
-def operators_desk(
-    settings: Settings, queue: Queue, log: LogReader, kinds: Sequence[Kind[Any]], stopping: Callable[[], bool]
-) -> tuple[list[Any], Callable[[], Awaitable[None]]]:
-    """The operators' routes, and what closes the parts behind them."""
-    from yellowbooks.operators import Desk, Now, Watch, finding_routes, live_routes, page_route, series_route
+class ShownSuppressions:
+    """The list of suppressed addresses as the operators' routes show it."""
 
-    watch = Watch(queue)
-    desk = Desk(queue=queue, log=log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(settings))
+    def __init__(self, suppressions: SuppressionList) -> None:
+        self._list = suppressions
+
+    async def entries(self) -> "list[Suppressed]":
+        """All of them, newest first; `until` is None for one that only has strikes."""
+        from yellowbooks.operators import Suppressed
+
+        now = time.time()
+        return [
+            Suppressed(
+                key=ref, why=one.reason, since=_time(one.since), cause=one.cause or "soft", strikes=len(one.strikes),
+                until=_time(one.until) if one.suppressed(now) else None,
+            )
+            for ref, one in await self._list.entries()
+        ]  # fmt: skip
+
+    async def lift(self, key: str) -> None:
+        """This one gets mail again."""
+        await self._list.change(key, lifted)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorsParts:
+    """What the API is given for its operators."""
+
+    routes: list[Any]
+    trail: "Trail"
+    acts: "DelayedActs"
+    watch: "Watch"
+
+    async def close(self) -> None:
+        """End what runs behind the routes."""
+        await self.acts.close()
+        await self.watch.close()
+
+
+def operators_parts(
+    settings: Settings, queue: Queue, log: "Log", kinds: Sequence[Kind[Any]], stopping: Callable[[], bool], tell: Tell
+) -> OperatorsParts:
+    """The operators' routes and what stands behind them."""
+    from yellowbooks import operators as room
+
+    watch = room.Watch(queue)
+    desk = room.Desk(queue=queue, log=log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(settings))
+    trail = room.Trail(desk, lambda: search_secret(settings))
+    link = queue.beside(ACTS_TAG)
+
+    async def execute(*command: str | int | bytes) -> Any:
+        return await link.reach(lambda: link.wire.execute_command(*command))
+
+    acts = room.DelayedActs(queue, execute, trail, tell)
     routes = [
-        *live_routes(Now(queue, watch, log), watch, stopping),
-        *finding_routes(desk),
-        page_route(desk),
-        series_route(desk),
+        *room.live_routes(room.Now(queue, watch, log), watch, acts.recent, stopping),
+        *room.finding_routes(desk),
+        room.page_route(desk),
+        room.series_route(desk),
+        *room.touching_routes(desk, trail),
+        *room.limit_routes(desk, trail, ShownSuppressions(suppression_list(settings, queue))),
+        *room.act_routes(acts),
+        room.audit_route(desk),
     ]
-    return routes, watch.close
+    return OperatorsParts(routes, trail, acts, watch)
+
+
+def _time(seconds: float) -> str | None:
+    return shown_time(round(seconds * 1000)) if seconds else None

@@ -18,7 +18,7 @@ from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox
 from yellowbooks.wiring.metrics import breakers, counted, metrics_page
 from yellowbooks.wiring.notices import answers, worker_kinds
-from yellowbooks.wiring.operators import operators_desk
+from yellowbooks.wiring.operators import operators_parts
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.webhooks import webhook_routes
 
@@ -130,11 +130,11 @@ class Roles:
         from yellowbooks.dashboard import dashboard_routes
 
         queue, known, log = open_queue(self.settings), kinds(self.settings), LogReader(self.settings)
-        desk, close_desk = operators_desk(self.settings, queue, log, known, stopping)
+        desk = operators_parts(self.settings, queue, log, known, stopping, self.tell)
         page, refusals = metrics_page(self.settings, queue, known)
 
         async def close() -> None:
-            await close_desk()
+            await desk.close()
             await refusals.aclose()
             await queue.close()
 
@@ -150,8 +150,11 @@ class Roles:
                 close=close,
                 bounces=bounce_intake(self.settings, queue),
                 stopping=stopping,
-                operator_routes=[*desk, *dashboard_routes(inbox=not self.settings.smtp_url)],
+                operator_routes=[*desk.routes, *dashboard_routes(inbox=not self.settings.smtp_url)],
                 routes=webhook_routes(self.settings, queue, known[0], self.tell),
+                audit=desk.trail,
+                plan=desk.acts.plan,
+                start=desk.acts.start,
                 draining=draining,
                 metrics=page,
                 refused=refusals,
