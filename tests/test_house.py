@@ -189,6 +189,7 @@ def test_the_locks_hold_hashes_and_no_addresses() -> None:
         text = (ROOT / name).read_text("utf-8")
         assert "--hash=sha256:" in text
         assert not re.search(r"https?:|index-url|find-links|file:", text)
-    text = (ROOT / "tests/chromium/package-lock.json").read_text("utf-8")
-    assert text.count('"integrity": "sha512-') == len(json.loads(text)["packages"]) - 1
-    assert not re.search(r"https?:|\"resolved\"", text)
+    for name in ("chromium", "webhooks/betterauth"):
+        text = (ROOT / f"tests/{name}/package-lock.json").read_text("utf-8")
+        assert text.count('"integrity": "sha512-') == len(json.loads(text)["packages"]) - 1
+        assert not re.search(r"https?:|\"resolved\"", text)
