@@ -26,10 +26,10 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.github",
-    # region installed
-    "shop.apps.Shop",
-    # endregion installed
 ]
+# region installed
+INSTALLED_APPS += ["shop.apps.Shop"]
+# endregion installed
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
