@@ -1,7 +1,9 @@
 """What every command shares: the group, the settings, and how a mistake in them is said."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -32,6 +34,9 @@ EXIT_STATUS = {
 @click.version_option(__version__, prog_name="yellowbooks")
 def main() -> None:
     """Background jobs that tell people what happened to their account."""
+    # `python -m yellowbooks` finds the modules of YB_KINDS in the folder where it starts, so this command does too.
+    if not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.append(str(Path.cwd()))
 
 
 @contextmanager
