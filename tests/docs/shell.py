@@ -42,7 +42,8 @@ class Shell:
         self._state.touch()
         self._up: subprocess.Popen[bytes] | None = None
         self._environment = environment(
-            YB_DATA_DIR=str(folder / "data"), YB_PORT=self.port, YB_DEMO_PORT=str(free_port()), HOME=str(folder), COLUMNS="120", NO_COLOR="1",
+            YB_DATA_DIR=str(folder / "data"), YB_PORT=self.port, YB_DEMO_PORT=str(free_port()),
+            HOME=str(folder), COLUMNS="120", NO_COLOR="1",
             LANG="C.UTF-8", PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         )  # fmt: skip
 
