@@ -31,6 +31,7 @@ FOLDERS = {
     "metrics",
     "spool",
     "client",
+    "notme",
 }
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
@@ -42,8 +43,8 @@ BELOW: dict[str, set[str]] = {
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"alerts", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
-    "webhooks": {"signin", "jobs"},
+    "wiring": {"alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
+    "webhooks": {"signin", "jobs"}, "notme": {"jobs"},
     "demo": {"client"},
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},

@@ -56,6 +56,23 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def site(text: str) -> str:
+    """The address of a web site: https, or http on this machine; nothing behind the host."""
+    parts = urlsplit(text)
+    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if not (parts.scheme == "https" or local) or not parts.hostname or "@" in parts.netloc or parts.path.strip("/"):
+        raise ValueError("is not «https://» and a host alone")
+    return text.rstrip("/")
+
+
+def endpoint(text: str) -> str:
+    """An address that is sent to: http or https, a host, no name and password."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("is not a URL that begins with https:// or http://, without a name and password")
+    return text
+
+
 def servers(text: str) -> tuple[str, ...]:
     """SMTP servers, the first is tried first."""
     one = url("smtp", "smtps")

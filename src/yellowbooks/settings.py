@@ -9,6 +9,7 @@ from typing import Any
 
 from yellowbooks.parsers import alerts as _alerts
 from yellowbooks.parsers import duration as _duration
+from yellowbooks.parsers import endpoint as _endpoint
 from yellowbooks.parsers import folder as _folder
 from yellowbooks.parsers import integer as _integer
 from yellowbooks.parsers import keys as _keys
@@ -20,6 +21,7 @@ from yellowbooks.parsers import sealing_keys as _sealing_keys
 from yellowbooks.parsers import secret as _secret
 from yellowbooks.parsers import servers as _servers
 from yellowbooks.parsers import signing_keys as _signing_keys
+from yellowbooks.parsers import site as _site
 from yellowbooks.parsers import source_secrets as _source_secrets
 from yellowbooks.parsers import url as _url
 from yellowbooks.parsers import word as _word
@@ -122,6 +124,22 @@ class Settings:
     )
     total_limit: tuple[int, float] = setting(
         "10000/hour", _rate, "with YB_NOTIFY: sign-in mails to everybody; what is over goes into summaries"
+    )
+    public_url: str | None = setting(
+        "", _site, "where people reach this API, for the link «this was not me» in mails", "https://jobs.example.com"
+    )
+    link_keys: tuple[str, ...] = setting(
+        "", _keys, "keys of that link, comma-separated: the first seals, all open", "a-key-of-16-or-more", secret=True
+    )
+    revoke_url: str | None = setting(
+        "", _endpoint, "your application's webhook that ends a user's sessions", "https://example.com/hooks/not-me"
+    )
+    revoke_secrets: tuple[str, ...] = setting(
+        "",
+        _keys,
+        "secrets that sign that webhook (Standard Webhooks), comma-separated: each signs",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        secret=True,
     )
     retry: tuple[int, float] = setting(
         "attempts=5,base=2s", _retry, "attempts, and the wait after the first failure; doubled after each further one"

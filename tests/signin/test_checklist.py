@@ -198,6 +198,24 @@ def test_checklist(check: Callable[[Seen], None]) -> None:
         check(seen)
 
 
+NOTED = [(sample, Seen(mail.data)) for _, sample, mail in sample_mails(Letters(reasoned=True, linked=True), SENDER)]
+
+
+@pytest.mark.parametrize("check", [one for one in CHECKS if one is not h8_text_then_html_and_nothing_else])
+def test_checklist_with_a_reason_and_a_link(check: Callable[[Seen], None]) -> None:
+    for sample, seen in NOTED:
+        if not sample.groups:
+            check(seen)
+
+
+def test_h8_the_one_link_is_ours_in_every_letter_and_summary() -> None:
+    for sample, seen in NOTED:
+        assert re.findall(r"<a\b[^>]*href=\"([^\"]*)\"", seen.html) == [sample.link]
+        assert re.findall(r"^\S+://\S+$", seen.text, re.MULTILINE) == [sample.link]
+        assert (seen.html + seen.text).count("://") == 2
+        assert not re.search(r"<(?:img|form|script|iframe|link)\b|url\(|src=", seen.html)
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.eml")))
 def test_the_golden_mails_have_no_finding(name: str) -> None:
     assert lint((GOLDEN / f"{name}.eml").read_bytes()) == []

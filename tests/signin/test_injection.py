@@ -10,16 +10,18 @@ from email.parser import BytesParser
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 from email_validator import EmailNotValidError
 
-from tests.signin.cases import FULL, LETTERS
+from tests.signin.cases import FULL, LETTERS, LINK, NOTED
 from yellowbooks.jobs import Backoff, Fault, Invalid, Rate
 from yellowbooks.mail import Message, MessageRefused, compose, lint, mailbox
 from yellowbooks.mail.message import HEADERS, check
 from yellowbooks.signin import SignIn, kind
 from yellowbooks.signin.event import shown_address, wire_address
 from yellowbooks.signin.letter import mask, show_ip
+from yellowbooks.signin.notices import Group, Shown
 
 CORPUS: dict[str, list[str]] = json.loads(Path(__file__).with_name("injections.json").read_text("ascii"))
 STRINGS = [text for texts in CORPUS.values() for text in texts]
@@ -167,6 +169,36 @@ def test_every_string_through_every_field(field: str) -> None:
             assert all(fault.why for fault in faults)
             refused += 1
     assert refused > 40  # every control, at least
+
+
+@pytest.mark.parametrize("field", ["name", "provider"])
+def test_the_link_is_the_only_one_whatever_the_string(field: str) -> None:
+    for text in (text for sort in ("links", "html", "markdown", "template") for text in CORPUS[sort]):
+        sign_in, _ = parse(**{field: text})
+        if sign_in is None:
+            continue
+        shown = msgspec.json.encode(Shown("Chrome, Linux", "192.0.2.1", sign_in.provider)).decode()
+        groups = [Group(2, 0, 0, shown, True, "u1")]
+        zone = "Asia/Ulaanbaatar"
+        for letter in (
+            NOTED.write(sign_in, CREATED, "new_device", LINK), NOTED.summarize(groups, sign_in.email, "mn", zone, LINK),
+        ):  # fmt: skip
+            data = compose(
+                sender=SENDER, recipient=sign_in.email, subject=letter.subject, text=letter.text, html=letter.html,
+                language=letter.language, key="job-1", date=CREATED,
+            ).data  # fmt: skip
+            if (data, "") in SEEN:
+                continue
+            SEEN.add((data, ""))
+            mail, said, html = parts(data)
+            page = Skeleton(html)
+            anchors = [one for one in page.elements if isinstance(one, tuple) and one[0] == "a"]
+            assert [dict(one[1:])["href"] for one in anchors] == [LINK]
+            assert said.count(LINK) == 1
+            for words in (said, " ".join(page.words)):
+                assert not AUTO_LINK.search(without_ours(words.replace(LINK, " "), sign_in)), words
+            assert [finding for finding in lint(data) if finding.id not in ("A8", "L6")] == []
+            assert tuple(mail.keys()) == HEADERS
 
 
 @pytest.mark.parametrize("text", STRINGS[:40])

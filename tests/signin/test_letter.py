@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.signin.cases import BARE, CASES, CREATED, FULL, GOLDEN, LETTERS, mail
+from tests.signin.cases import BARE, CASES, CREATED, FULL, GOLDEN, LETTERS, mail, noted_mails
 from yellowbooks.mail.message import HEADERS
 from yellowbooks.signin import SignIn
 from yellowbooks.signin.browser import BROWSERS, SYSTEMS, name_browser
@@ -81,6 +81,11 @@ def words_of(html: str) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_the_bytes_are_the_golden_ones(name: str) -> None:
     assert mail(CASES[name]) == (GOLDEN / f"{name}.eml").read_bytes()
+
+
+@pytest.mark.parametrize("name", noted_mails())
+def test_the_bytes_of_letters_with_a_reason_and_of_summaries_are_the_golden_ones(name: str) -> None:
+    assert noted_mails()[name] == (GOLDEN / f"{name}.eml").read_bytes()
 
 
 def test_the_body_is_the_users_own() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from yellowbooks.mail import SmtpServer, mailbox
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.mail import make_signer, open_letters
+from yellowbooks.wiring.notme import links, revoke_keys
 from yellowbooks.wiring.queue import kinds, open_queue
 from yellowbooks.wiring.webhooks import webhook_keys
 
@@ -18,6 +19,8 @@ def check(settings: Settings) -> None:
             "YB_NOTIFY: devices are remembered as keyed hashes, so YB_MAIL_SECRET must be set; "
             "a good one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
+    if links(settings):
+        revoke_keys(settings)
     if settings.templates_dir:
         open_letters(settings)
     if settings.valkey_url:

@@ -19,6 +19,7 @@ from yellowbooks.mail import (
 )
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.notme import links
 
 MAIL_TAG = "{yb:mail}"  # where the list of suppressed addresses is
 
@@ -29,12 +30,13 @@ def open_inbox(settings: Settings) -> Inbox:
 
 
 def open_letters(settings: Settings, *, plain: bool = False) -> signin.Letters:
-    """The letters, with the templates of YB_TEMPLATES_DIR; `plain` without what YB_NOTIFY adds.
+    """The letters, with the templates of YB_TEMPLATES_DIR; `plain` without what YB_NOTIFY and YB_LINK_KEYS add.
 
     Raises `SettingsError`.
     """
+    reasoned, linked = settings.notify is not None and not plain, links(settings) is not None and not plain
     try:
-        return signin.Letters(settings.templates_dir, reasoned=settings.notify is not None and not plain)
+        return signin.Letters(settings.templates_dir, reasoned=reasoned, linked=linked)
     except signin.TemplateFault as error:
         raise SettingsError(f"YB_TEMPLATES_DIR: {error}") from None
 
@@ -68,6 +70,7 @@ def sign_in_handler(
     settings: Settings, mailer: Mailer, queue: Queue, tell: Tell = _quiet, telling: signin.Telling | None = None
 ) -> signin.SignInHandler:
     """What does the sign-in job; `queue` lends its connections to the list of suppressed addresses."""
+    ours = links(settings)
     return signin.SignInHandler(
         open_letters(settings),
         mailer,
@@ -77,6 +80,7 @@ def sign_in_handler(
         seal=make_signer(settings).sign,
         tell=tell,
         telling=telling,
+        link=ours.make if ours else signin.no_link,
     )
 
 

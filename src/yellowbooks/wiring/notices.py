@@ -8,6 +8,7 @@ from yellowbooks.mail import Mailer
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
 from yellowbooks.wiring.mail import beside, mail_secret, sign_in_handler
+from yellowbooks.wiring.notme import not_me_kinds
 from yellowbooks.wiring.queue import SIGN_IN, kinds
 
 NOTICES = "notices"  # the keys beside the queue where devices are remembered and summaries are gathered
@@ -45,7 +46,7 @@ def worker_kinds(settings: Settings, mailer: Mailer, queue: Queue, tell: Tell) -
     """Every kind that a worker runs: those that the API takes, and those that we make ourselves."""
     memory = device_memory(settings, queue)
     if memory is None:
-        return kinds(settings, sign_in_handler(settings, mailer, queue, tell))
+        return [*kinds(settings, sign_in_handler(settings, mailer, queue, tell)), *not_me_kinds(settings)]
     quota = Rate(*settings.smtp_rate) if settings.smtp_rate else None
     options: dict[str, Any] = {
         "backoff": Backoff(*settings.retry), "wait": memory.policy.slow, "channel": signin.CHANNEL, "quota": quota,
@@ -53,4 +54,4 @@ def worker_kinds(settings: Settings, mailer: Mailer, queue: Queue, tell: Tell) -
     telling = signin.Telling(memory, queue.admit, signin.summary_kind(**options), tell)
     handler = sign_in_handler(settings, mailer, queue, tell, telling)
     summaries = signin.SummaryMailer(handler.letters, memory, handler.delivery, handler.link)
-    return [*kinds(settings, handler), signin.summary_kind(summaries, **options)]
+    return [*kinds(settings, handler), *not_me_kinds(settings), signin.summary_kind(summaries, **options)]

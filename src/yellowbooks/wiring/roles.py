@@ -18,6 +18,7 @@ from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox
 from yellowbooks.wiring.metrics import breakers, counted, metrics_page
 from yellowbooks.wiring.notices import answers, worker_kinds
+from yellowbooks.wiring.notme import not_me_routes
 from yellowbooks.wiring.operators import operators_parts
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.webhooks import webhook_routes
@@ -151,7 +152,10 @@ class Roles:
                 bounces=bounce_intake(self.settings, queue),
                 stopping=stopping,
                 operator_routes=[*desk.routes, *dashboard_routes(inbox=not self.settings.smtp_url)],
-                routes=webhook_routes(self.settings, queue, known[0], self.tell),
+                routes=[
+                    *webhook_routes(self.settings, queue, known[0], self.tell),
+                    *not_me_routes(self.settings, queue),
+                ],
                 audit=desk.trail,
                 plan=desk.acts.plan,
                 start=desk.acts.start,
