@@ -15,9 +15,10 @@ const [NextAuth, GitHub, Credentials] = [inner(nextAuth), inner(gitHub), inner(c
 
 // region requests
 const requests = new AsyncLocalStorage<IncomingMessage>();
-const request = () => requests.getStore();
+const request = () => requests.getStore(); // for the notifier
+const handler = (req: IncomingMessage, res: ServerResponse) => requests.run(req, () => NextAuth(req, res, authOptions));
 // endregion requests
-const options = {
+const authOptions = {
   secret: SECRET,
   session: { strategy: "jwt" },
   adapter: database ? memory() : undefined,
@@ -52,5 +53,5 @@ serve(async (request, response, body) => {
     json: (value: unknown) => response.setHeader("Content-Type", "application/json").end(JSON.stringify(value)),
     send: (value: unknown) => response.end(typeof value === "object" ? JSON.stringify(value) : value),
   };
-  await requests.run(request, () => NextAuth(request, Object.assign(response, added), options));
+  await handler(request, Object.assign(response, added));
 });
