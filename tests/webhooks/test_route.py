@@ -92,6 +92,28 @@ async def test_who_has_no_secret_is_no_source(api: Api, queue: Queue) -> None:
     assert "there are auth0, better-auth, clerk" in unknown.json()["detail"]
 
 
+async def test_a_request_is_found_by_its_senders_name(hooks: Hooks, queue: Queue) -> None:
+    """Unless an address may be in that."""
+    for number, name in enumerate(("msg_2xYbK7mQ9t", "bat@example.com", "")):
+        body = fresh(by_name["own"])
+        body["data"]["eventId"] = f"event-{number}"
+        assert (await hooks.post("own", body, **({"message": name} if name else {}))).status_code == 202
+    assert [event.request for event in await queue.read(0.1)] == ["msg_2xYbK7mQ9t", None, "msg_1"]
+
+
+async def test_what_makes_no_job_is_counted(api: Api, queue: Queue) -> None:
+    counted: list[tuple[str, str]] = []
+    settings = load({"YB_WEBHOOK_SECRETS": TEXT}).settings
+    routes = webhook_routes(settings, queue, api.kind, api.told, lambda kind, why: counted.append((kind, why)))
+    async with api.client(routes=routes) as client:
+        hooks = Hooks(client, api.told)
+        body = fresh(by_name["clerk"])
+        for sent in (body, body, body | {"type": "user.created"}, body | {"data": 7}):
+            await hooks.post("clerk", sent)
+        await hooks.post("clerk", body, secret=OLD_STANDARD)
+    assert counted == [("signin-notification", why) for why in ("duplicate", "invalid", "unauthorized")]
+
+
 async def test_another_shape_is_400_with_the_path(hooks: Hooks) -> None:
     body = fresh(by_name["workos"])
     del body["data"]["email"]

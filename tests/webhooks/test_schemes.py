@@ -2,6 +2,9 @@
 
 import base64
 import hmac
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -171,3 +174,14 @@ def test_a_wrong_secret_is_one_clear_line(text: str, why: str) -> None:
 def test_a_setting_of_another_form(text: str) -> None:
     with pytest.raises(SettingsError, match="its value is not «source:secret»"):
         load({"YB_WEBHOOK_SECRETS": text})
+
+
+def test_a_worker_that_checks_its_secrets_does_without_the_web_framework() -> None:
+    """It would cost each idle worker 20 MB."""
+    look = (
+        "import sys; from yellowbooks.settings import load; from yellowbooks.wiring import check, webhook_keys;"
+        "check(load().settings); assert webhook_keys(load().settings); print('litestar' in sys.modules)"
+    )
+    environment = os.environ | {"YB_WEBHOOK_SECRETS": f"clerk:{STANDARD}"}
+    found = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

@@ -1,6 +1,7 @@
 """One request of one source: proved, parted into events, each read, and the sign-ins among them made jobs."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,15 +13,22 @@ from yellowbooks.jobs import Fault, Invalid, QueueUnavailable, Receipt
 from yellowbooks.signin import SignIn
 from yellowbooks.webhooks.body import Body, objects
 from yellowbooks.webhooks.normal import Ignored, passed_over, sign_in
-from yellowbooks.webhooks.schemes import Sent
+from yellowbooks.webhooks.schemes import Forged, Sent
 from yellowbooks.webhooks.sources import Source
 
 MOST_EVENTS = 1000
 PATIENCE_SECONDS = 2.0
 """How long the queue may take where a sign-in waits for the answer; Supabase gives its hooks five."""
 
-Admit = Callable[[SignIn], Awaitable[tuple[str, Receipt]]]
+Admit = Callable[[SignIn, str | None], Awaitable[tuple[str, Receipt]]]
+"""Takes a sign-in in; the second is the name of the request, by which the job log finds the job."""
+
+NAMES = ("x-request-id", "webhook-id", "svix-id")
 Tell = Callable[..., None]
+Refuse = Callable[[str], None]
+"""Hears of each event that made no job though it was a sign-in, or may have been one: why, in one word."""
+
+UNMADE = frozenset({"duplicate", "limited", "full", "invalid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,11 @@ class Item:
 class Intake:
     """Takes the requests of one source whose secrets (`keys`) are known."""
 
-    def __init__(self, name: str, source: Source, keys: Sequence[bytes], admit: Admit, tell: Tell) -> None:
+    def __init__(
+        self, name: str, source: Source, keys: Sequence[bytes], admit: Admit, tell: Tell, refuse: Refuse
+    ) -> None:
         self.name = name
+        self._refuse = refuse
         self._source = source
         self._keys = keys
         self._admit = admit
@@ -52,16 +63,22 @@ class Intake:
 
     def prove(self, sent: Sent) -> None:
         """Raises `Forged` where no known secret made this request."""
-        self._source.scheme.verify(sent, self._keys)
+        try:
+            self._source.scheme.verify(sent, self._keys)
+        except Forged:
+            self._refuse("unauthorized")
+            raise
 
     async def take(self, sent: Sent) -> list[Item]:
         """Every event of a request, in order. Raises `Invalid` where it is no JSON of the source's form at all, and
         `QueueUnavailable`."""
         moment = datetime.fromtimestamp(sent.at, UTC)
         items = await asyncio.gather(
-            *(self._event(event, moment) for event in parted(sent.body, batch=self._source.batch))
+            *(self._event(event, moment, _name_of(sent)) for event in parted(sent.body, batch=self._source.batch))
         )
         for item in items:
+            if item.status in UNMADE:
+                self._refuse(item.status)
             if item.status in ("limited", "invalid"):
                 # The reasons may hold a part of an address, and a log must not.
                 paths = ", ".join(fault.field for fault in item.faults)
@@ -86,7 +103,7 @@ class Intake:
             self._tell("missed", source=self.name, why=f"the queue is away: {error}")
         return waited_for
 
-    async def _event(self, event: Body, now: datetime) -> Item:
+    async def _event(self, event: Body, now: datetime, request: str | None) -> Item:
         try:
             found = self._source.read(event)
             ignored = found if isinstance(found, Ignored) else passed_over(found, now)
@@ -98,7 +115,11 @@ class Intake:
             payload, dropped = sign_in(self.name, found)
         except Invalid as error:
             return Item("invalid", faults=error.faults)
-        job_id, receipt = await self._admit(payload)
+        try:
+            job_id, receipt = await self._admit(payload, request)
+        except QueueUnavailable:
+            self._refuse("unavailable")
+            raise
         if receipt.word == "seen":
             return Item("duplicate", receipt.first or job_id)
         if receipt.word == "limited":
@@ -106,6 +127,12 @@ class Intake:
         if receipt.word == "full":
             return Item("full")
         return Item("enqueued", job_id, dropped=dropped)
+
+
+def _name_of(sent: Sent) -> str | None:
+    """What the sender calls this request, where that may be shown to whoever operates: no address is in it."""
+    given = next((sent.headers[name] for name in NAMES if name in sent.headers), "")
+    return given if re.fullmatch(r"[A-Za-z0-9._:/+=-]{1,64}", given) else None
 
 
 def parted(body: bytes, *, batch: bool) -> list[Body]:

@@ -153,7 +153,7 @@ class Roles:
                 stopping=stopping,
                 operator_routes=[*desk.routes, *dashboard_routes(inbox=not self.settings.smtp_url)],
                 routes=[
-                    *webhook_routes(self.settings, queue, known[0], self.tell),
+                    *webhook_routes(self.settings, queue, known[0], self.tell, refusals),
                     *not_me_routes(self.settings, queue),
                 ],
                 audit=desk.trail,

@@ -1,10 +1,13 @@
 """Who may send webhooks, by YB_WEBHOOK_SECRETS."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from yellowbooks.jobs import Kind, Queue
+from yellowbooks.jobs import Kind, Queue, Receipt
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
+
+Refuse = Callable[[str, str], None]
 
 
 def webhook_keys(settings: Settings) -> dict[str, list[bytes]]:
@@ -24,12 +27,19 @@ def webhook_keys(settings: Settings) -> dict[str, list[bytes]]:
     return keys
 
 
-def webhook_routes(settings: Settings, queue: Queue, kind: Kind[Any], tell: Tell) -> list[Any]:
-    """`POST /api/webhooks/{source}`, whose sign-ins become jobs of `kind`."""
+def webhook_routes(
+    settings: Settings, queue: Queue, kind: Kind[Any], tell: Tell, refuse: Refuse = lambda _kind, _why: None
+) -> list[Any]:
+    """`POST /api/webhooks/{source}`, whose sign-ins become jobs of `kind`; `refuse` counts those that do not."""
     from yellowbooks.webhooks import SOURCES, Intake, webhook_route
 
+    def admit(payload: Any, request: str | None) -> Awaitable[tuple[str, Receipt]]:
+        return queue.admit(kind, payload, request=request)
+
+    def count(why: str) -> None:
+        refuse(kind.name, why)
+
     intakes = {
-        name: Intake(name, SOURCES[name], keys, lambda payload: queue.admit(kind, payload), tell)
-        for name, keys in webhook_keys(settings).items()
+        name: Intake(name, SOURCES[name], keys, admit, tell, count) for name, keys in webhook_keys(settings).items()
     }
     return [webhook_route(intakes)]
