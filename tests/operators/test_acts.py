@@ -235,6 +235,23 @@ async def test_edit_is_checked_and_its_trail_is_masked(client: httpx.AsyncClient
     assert "canary" not in str(edit)
 
 
+async def test_an_edited_job_is_found_by_what_it_has_now_too(acting: Desk, queue: Queue) -> None:
+    async with acting.recording(), acting.client() as client:
+        job_id = (await post(client)).json()["jobId"]
+        [lease] = await take(queue, "signin-notification")
+        await queue.settle(lease, Dead("550 no such user"))
+        better = EVENT | {"email": "right.canary@example.mn"}
+        assert (await client.patch(f"{DLQ}/{job_id}", json={"payload": better, **WHY})).status_code == 200
+
+        async def found() -> bool:
+            answers = [
+                (await client.get("/api/admin/search", params={"q": q})).json() for q in (CANARY, better["email"])
+            ]
+            return [[job["jobId"] for job in one["jobs"]] for one in answers] == [[job_id], [job_id]]
+
+        await eventually(found, 20)
+
+
 async def test_acts_on_dead_jobs_stand_in_the_trail(client: httpx.AsyncClient, queue: Queue) -> None:
     first, second, third = await bury(queue, 3, "550", "mx:550")
     await bury(queue, 1, "5501", "mx:5501")

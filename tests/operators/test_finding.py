@@ -1,5 +1,6 @@
 """Lists, the search and a job's page, over a real queue, a recorder and both databases."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 
 from tests.conftest import ValkeyServer
 from tests.operators.conftest import Desk
-from tests.parts import Ping, eventually, put, take
+from tests.parts import Ping, Told, eventually, put, take
 from yellowbooks.jobs import Kind, Lease, Queue
 from yellowbooks.jobs.attempt import Runner
 from yellowbooks.jobs.outcome import Dead
+from yellowbooks.settings import load
+from yellowbooks.signin.summary import Summary
+from yellowbooks.wiring import open_inbox, worker_kinds
 
 JOBS, SEARCH = "/api/admin/jobs", "/api/admin/search"
 CANARY = "bat.canary@example.mn"
@@ -210,3 +214,23 @@ async def test_only_operators(desk: Desk) -> None:
     async with desk.client(api_keys=["k" * 16], admin_keys=["a" * 16]) as client:
         for path in (JOBS, f"{JOBS}/x", f"{SEARCH}?q=x"):
             assert (await client.get(path, headers={"Authorization": "Bearer " + "k" * 16})).status_code == 401
+
+
+async def test_a_summary_is_sealed_and_found_as_a_sign_in_is(queue: Queue, tmp_path: Path) -> None:
+    known = {
+        "YB_NOTIFY": "every", "YB_SECRET_KEYS": "k" * 40, "YB_MAIL_SECRET": "a-secret-of-the-tests",
+        "YB_DATA_DIR": str(tmp_path),
+    }  # fmt: skip
+    settings = load(known, tmp_path / "none").settings
+    kinds = {kind.name: kind for kind in worker_kinds(settings, open_inbox(settings), queue, Told())}
+    summary = Summary(window="w", user_id="user-canary-1", email=CANARY, due=0)
+    sign_in = kinds["signin-notification"].parse(json.dumps(EVENT).encode())
+    both = [(kinds["signin-summary"], summary), (kinds["signin-notification"], sign_in)]
+    for kind, payload in both:
+        assert kind.finder
+        assert b"canary" not in kind.encode(payload)
+        assert "canary" not in str(kind.finder.masked(payload))
+        sought = dict(kind.finder.sought(CANARY))
+        assert sought["email"] in kind.finder.keys("job", payload)
+    keys = [list(kind.finder.keys("job", payload)) for kind, payload in both if kind.finder]
+    assert keys[0] == keys[1]

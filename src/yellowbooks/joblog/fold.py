@@ -101,6 +101,8 @@ def _apply_name(row: Row, event: Event) -> None:
             row.processed_at, row.error = event.at, error
             # A lost worker costs no attempt: only then does the count go back.
             row.crashes += event.attempt < row.attempts
+        case "edited":
+            row.ref = (event.found or "")[:KEY_LENGTH] or row.ref
         case "requeued":
             row.started_at = row.processed_at = row.error = None
             row.crashes = 0

@@ -32,8 +32,9 @@ class Tally:
         minute = self.minutes.setdefault(event.at // MINUTE * MINUTE, Minute())
         if event.name in COUNTED:
             minute.counts[COUNTED[event.name]] += 1
-        if event.name == "admitted" and event.found:
-            self.keys += [(key, event.at, event.job) for key in _keys(event.found)]
+        if event.found and (event.name == "admitted" or before):
+            created = before.created_at if before and event.name != "admitted" else event.at
+            self.keys += [(key, created, event.job) for key in _keys(event.found)]
         if before is None:
             return
         if event.name == "claimed":

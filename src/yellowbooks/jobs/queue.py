@@ -20,7 +20,6 @@ from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import (
     Admission,
-    Edit,
     Held,
     Named,
     Note,
@@ -31,6 +30,7 @@ from yellowbooks.jobs.verbs import (
     admission,
     body_of,
     claimable,
+    edited,
     held,
     settlement,
     words_of,
@@ -228,7 +228,7 @@ class Queue:
     async def edit(self, kind: Kind[P], job_id: str, payload: P, *, by: str | None = None) -> str:
         """Give a dead job another payload, to be requeued: «edited», «not_dead» or «unknown»."""
         body = body_of(kind, payload, None, b"")
-        answers, _ = await self.link.run("edit", [body], items=[Edit(job_id, by)])
+        answers, _ = await self.link.run("edit", [body], items=[edited(kind, payload, job_id, by)])
         return str(answers[0])
 
     async def reseal(self, payloads: Sequence[tuple[str, bytes, bytes]]) -> list[str]:

@@ -84,10 +84,11 @@ class Requeue(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A dead job that gets another payload."""
+    """A dead job that gets another payload; `found` has the keys that it may be found by from then on, too."""
 
     id: str
     by: str | None = None
+    found: str | None = None
 
 
 class Reseal(msgspec.Struct, frozen=True):
@@ -177,9 +178,19 @@ def admission(kind: Kind[Any], payload: Any, job_id: str, delay: float, request:
         round(delay * 1000) if delay > 0 else None,
         kind.account(payload.key() or "").decode() if unique else None,
         round(unique * 1000) if unique else 0,
-        "".join(kind.finder.keys(job_id, payload)) or None if kind.finder else None,
+        keys_of(kind, payload, job_id),
         request,
     )
+
+
+def edited(kind: Kind[Any], payload: Any, job_id: str, by: str | None) -> Edit:
+    """Another payload as `edit` takes it; the payload itself travels beside it."""
+    return Edit(job_id, by, keys_of(kind, payload, job_id))
+
+
+def keys_of(kind: Kind[Any], payload: Any, job_id: str) -> str | None:
+    """The keys that a job may be found by, one after another; None where its kind has none."""
+    return "".join(kind.finder.keys(job_id, payload)) or None if kind.finder else None
 
 
 def words_of(outcomes: Sequence[Outcome]) -> list[str]:

@@ -138,7 +138,9 @@ class DelayedActs:
             try:
                 for act, body in await self._all():
                     pause = min(pause, await self._turn(act, body))
-            except Exception as error:
+            except QueueUnavailable:
+                pass  # it is told elsewhere; the acts are there when it is back
+            except Exception as error:  # whatever one act came to, the others are looked after
                 self._tell("failed", error=f"an operator's act: {error!r}"[:500])
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), max(pause, 0.02))
@@ -169,7 +171,7 @@ class DelayedActs:
             ended = msgspec.structs.replace(running, state="done", done=done, ended=time.time())
         except QueueUnavailable:
             raise  # the rest follows when the queue is back
-        except Exception as error:
+        except Exception as error:  # whatever it is, the operator is told
             ended = msgspec.structs.replace(running, state="failed", error=str(error)[:500], ended=time.time())
         await self._execute("HSET", KEY, act.id, msgspec.json.encode(ended))
 

@@ -3,18 +3,25 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from yellowbooks.jobs import KEY_LENGTH
 from yellowbooks.mail import fold, name_in, name_of
-from yellowbooks.signin.event import SignIn, shown_address, wire_address
+from yellowbooks.signin.event import shown_address, wire_address
 from yellowbooks.signin.letter import mask
 
 USER, EMAIL, MESSAGE = "userId", "email", "messageId"
-SHOWN = frozenset({"provider", "locale", "timeZone", "timestamp"})  # says nothing of a person
+SHOWN = frozenset({"provider", "locale", "timeZone", "timestamp", "window", "due"})  # says nothing of a person
 HIDDEN = "•••"
+
+
+class About(Protocol):
+    """What is known of whom a mail is about: a sign-in, or the summary of some."""
+
+    user_id: str
+    email: str
 
 
 class SignInFinder:
@@ -26,7 +33,7 @@ class SignInFinder:
         self._mail_secret = mail_secret
         self._secret: bytes | None = None
 
-    def keys(self, job_id: str, payload: SignIn) -> Sequence[str]:
+    def keys(self, job_id: str, payload: About) -> Sequence[str]:
         """Of the user, first; of the address in the form in which it gets the mail; of the mail's id."""
         secret = self._key()
         if not secret:
@@ -49,7 +56,7 @@ class SignInFinder:
             found.insert(0, (EMAIL, _key_of(EMAIL, _address(text), secret)))
         return found
 
-    def masked(self, payload: SignIn) -> Mapping[str, Any]:
+    def masked(self, payload: About) -> Mapping[str, Any]:
         """The address keeps a letter and its domain, the user's id two; whatever else is personal keeps nothing."""
         seen: dict[str, Any] = msgspec.to_builtins(payload)
         for name in seen.keys() - SHOWN - {"jobId"}:

@@ -2,8 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from yellowbooks.jobs import Backoff, Kind, Lease, Payload, Permanent, Rate, Receipt, RetryAfter, unhandled
+from yellowbooks.jobs import (
+    Backoff,
+    Finder,
+    Kind,
+    Lease,
+    Payload,
+    Permanent,
+    Rate,
+    Receipt,
+    RetryAfter,
+    Seal,
+    unhandled,
+)  # fmt: skip
 from yellowbooks.mail import Message
 from yellowbooks.signin.delivery import FRESH_SECONDS, Delivery, Link, Tell, post
 from yellowbooks.signin.event import SignIn
@@ -32,12 +45,13 @@ SummaryHandler = Callable[[Lease, Summary], Awaitable[str | None]]
 
 
 def summary_kind(
-    handler: SummaryHandler = unhandled, *, backoff: Backoff, wait: float, channel: str, quota: Rate | None = None
-) -> Kind[Summary]:
+    handler: SummaryHandler = unhandled, *, backoff: Backoff, wait: float, channel: str, quota: Rate | None = None,
+    finder: Finder[Any] | None = None, seal: Seal | None = None,
+) -> Kind[Summary]:  # fmt: skip
     """Its jobs wait up to `wait` seconds for their window to end; put off, they live a day longer."""
     return Kind(
         SUMMARY, Summary, handler, None, backoff, doubt="resend_once", channel=channel, quota=quota,
-        deadline=wait + FRESH_SECONDS,
+        deadline=wait + FRESH_SECONDS, finder=finder, seal=seal,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
 from yellowbooks.wiring.mail import beside, mail_secret, sign_in_handler
 from yellowbooks.wiring.notme import not_me_kinds
-from yellowbooks.wiring.queue import SIGN_IN, kinds
+from yellowbooks.wiring.queue import SIGN_IN, kinds, make_seal, sign_in_finder
 
 NOTICES = "notices"  # the keys beside the queue where devices are remembered and summaries are gathered
 HOUR, WEEK = 3600.0, 604_800.0
@@ -50,6 +50,7 @@ def worker_kinds(settings: Settings, mailer: Mailer, queue: Queue, tell: Tell) -
     quota = Rate(*settings.smtp_rate) if settings.smtp_rate else None
     options: dict[str, Any] = {
         "backoff": Backoff(*settings.retry), "wait": memory.policy.slow, "channel": signin.CHANNEL, "quota": quota,
+        "finder": sign_in_finder(settings), "seal": make_seal(settings),
     }  # fmt: skip
     telling = signin.Telling(memory, queue.admit, signin.summary_kind(**options), tell)
     handler = sign_in_handler(settings, mailer, queue, tell, telling)

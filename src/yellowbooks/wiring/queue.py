@@ -33,13 +33,18 @@ def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kin
     attempts, base = settings.retry
     rate, backoff = Rate(max(limit, FLOOD) if settings.notify else limit, window), Backoff(attempts, base)
     quota = Rate(*settings.smtp_rate) if settings.smtp_rate else None
-    finder = signin.SignInFinder(lambda: search_secret(settings), (settings.mail_secret or "").encode())
+    finder = sign_in_finder(settings)
     first = signin.kind(handler or unhandled, rate=rate, backoff=backoff, quota=quota, finder=finder)
     found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")
     seal = make_seal(settings)
     return [replace(kind, seal=seal) for kind in found] if seal else found
+
+
+def sign_in_finder(settings: Settings) -> signin.SignInFinder:
+    """What mails about sign-ins are found by."""
+    return signin.SignInFinder(lambda: search_secret(settings), (settings.mail_secret or "").encode())
 
 
 def make_seal(settings: Settings) -> Seal | None:

@@ -1,7 +1,7 @@
 #!lua
 -- edit: give a dead job another payload, to be requeued. Its id, its counts and its story stay.
 -- args: items
--- item: id by
+-- item: id by found
 -- payloads: the new body of each record
 -- gives: edited | not_dead | unknown
 -- emits: edited
@@ -9,7 +9,7 @@ return each(function(item, i)
   local job = load(item.id)
   if not job then return 'unknown' end
   if job.state ~= 'dead' then return 'not_dead' end
-  move(job, 'dead', 'edited', {by = item.by})
+  move(job, 'dead', 'edited', {by = item.by, found = item.found})
   call('SET', job_prefix .. job.id, head(job) .. ARGV[i + 1])
   call('ZADD', dead_key, 'XX', job.at * 2048 + math.min(job.seq, 2047), job.id)
   return 'edited'
