@@ -1,6 +1,7 @@
 """The dashboard in a real Chromium, over real parts: what goes on now, live."""
 
 import asyncio
+import re
 import signal
 
 import pytest
@@ -61,3 +62,24 @@ async def test_an_api_that_is_away_says_so_and_recovers(browser: Browser, rig: R
         await expect(page.get_by_role("alert")).to_have_text(
             "Nobody listens. No worker runs, so no job is done and no mail leaves. Start one: yellowbooks worker"
         )
+
+
+async def test_a_chart_is_read_by_keys_and_as_a_table(browser: Browser, rig: Rig) -> None:  # noqa: F811
+    async with looking(browser, rig, "/dashboard") as page:
+        chart = page.locator(".chart", has_text="Jobs in and out")
+        drawing = chart.get_by_role("img")
+        assert "Jobs in and out, Last hour. in: " in str(await drawing.get_attribute("aria-label"))
+        now = await chart.locator(".legend").inner_text()
+        await drawing.focus()
+        await page.keyboard.press("Home")
+        first = await chart.locator(".when").inner_text()
+        await page.keyboard.press("ArrowRight")
+        assert await chart.locator(".when").inner_text() > first
+        await page.keyboard.press("Tab")
+        assert await chart.locator(".legend").inner_text() == now
+        await page.keyboard.press("Enter")
+        rows = chart.locator("tbody tr")
+        assert await rows.count() == 59  # the minute that is not over is left out
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Last day").click()
+        await expect(drawing).to_have_attribute("aria-label", re.compile("Last day"))

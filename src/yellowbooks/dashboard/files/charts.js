@@ -21,6 +21,9 @@ function svg(name, given, ...children) {
 const spread = (count) => (n) => LEFT + (count > 1 ? (n * (WIDTH - LEFT)) / (count - 1) : WIDTH / 2);
 const height = (most) => (value) => BOTTOM - (Math.max(0, value) * (BOTTOM - TOP)) / most;
 
+// The last point is of a minute that is not over: its counts would look like a fall.
+const over = (points) => (points.length > 1 ? points.slice(0, -1) : points);
+
 // A value that is not known is a gap, not a zero.
 function path(points, line, x, y) {
   let drawn = "";
@@ -117,5 +120,5 @@ function draw(chart, points, period) {
 export function drawCharts(place, points, period) {
   if (place.contains(document.activeElement) || place.querySelector("details[open]")) return; // somebody reads it
   if (!points.length) return void fill(place, el("p", { class: "empty" }, t("series.none")));
-  fill(place, CHARTS.map((chart) => draw(chart, points, period)));
+  fill(place, CHARTS.map((chart) => draw(chart, chart.name === "depth" ? points : over(points), period)));
 }
