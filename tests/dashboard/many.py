@@ -32,7 +32,9 @@ async def fill(rig: Rig, jobs: int) -> None:
     queue = Queue(rig.valkey.url)
     for begun in range(0, jobs, 5000):
         numbers = range(begun, min(jobs, begun + 5000))
-        await queue.admit_many(KIND, [Report(user=f"u{n}", template=f"lost-{'abcdefgh'[n % CAUSES]}") for n in numbers])
+        await queue.admit_many(
+            KIND, [Report(user=f"u{n}", template=f"hopeless-{'abcdefgh'[n % CAUSES]}") for n in numbers]
+        )
     await queue.close()
     await asyncio.to_thread(rig.work)
     deadline = time.monotonic() + 600

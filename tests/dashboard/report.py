@@ -2,7 +2,7 @@
 
 import asyncio
 
-from yellowbooks.jobs import Backoff, Kind, Lease, Payload
+from yellowbooks.jobs import Backoff, Kind, Lease, Payload, Permanent
 from yellowbooks.settings import load
 
 
@@ -17,6 +17,8 @@ class Report(Payload):
 
 async def write(_lease: Lease, report: Report) -> None:
     await asyncio.sleep(report.seconds)
+    if report.template.startswith("hopeless"):
+        raise Permanent(f"there is no {report.template}")
     if report.template == "evil":
         raise ValueError("<img src=x onerror=alert(1)> is no template")
     if report.template != "daily" and not (load().settings.data_dir / report.template).exists():

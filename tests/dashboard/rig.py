@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.conftest import ValkeyServer
 from tests.test_up import EVENT, PATH, System, free_port
+
+expect.set_options(timeout=25_000)  # an act waits ten seconds, and the machine may be busy
 
 
 def wait_for_port(port: int) -> None:

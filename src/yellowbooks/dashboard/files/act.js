@@ -141,8 +141,13 @@ function show(act, until) {
 
 export async function requestAct(verb, filter, reason) {
   const answer = await post(`/api/admin/dlq/${verb}`, { ...filter, reason, delay: UNDO_SECONDS });
-  show({ actId: answer.actId, count: answer.count, verb }, Date.now() + UNDO_SECONDS * 1000);
+  show({ actId: answer.actId, count: answer.count, verb, ids: filter.ids || [] }, Date.now() + UNDO_SECONDS * 1000);
   return answer;
+}
+
+// Jobs that an act which is not over names.
+export function pendingJobs() {
+  return [...shown.values()].filter((one) => !one.over).flatMap((one) => one.act.ids || []);
 }
 
 // The acts of the page before this one, in the same tab.

@@ -1,6 +1,7 @@
 // Triage of dead jobs: by cause, with the mouse or with keys, and ten seconds to change one's mind.
 import { get, query } from "./ask.js";
 import { by, el, fill, jobLink, row, say, time } from "./dom.js";
+import { pendingJobs } from "./act.js";
 import { causes, discardOne, editOne, many, requeueOne, total } from "./dlq.js";
 import "./frame.js";
 import { onKey } from "./keys.js";
@@ -85,33 +86,42 @@ function groupSection(group, n) {
         button(t("dead.requeue_group"), () => act("retry", group), { "aria-describedby": `group-${n}` }),
         button(t("dead.discard_group"), () => act("discard", group), { class: "danger", "aria-describedby": `group-${n}` }))),
     inside);
-  if (open.has(key)) showJobs(group, inside);
-  return section;
+  return { section, loaded: open.has(key) ? showJobs(group, inside) : null };
 }
 
 const items = () => [...document.querySelectorAll("[data-item]")].filter((item) => item.offsetParent !== null);
 const handle = (item) => item?.querySelector("a, .toggle");
 const current = () => document.activeElement?.closest?.("[data-item]");
 
-function draw() {
-  const here = current();
-  const [key, place] = [here?.dataset.item, here ? items().indexOf(here) : -1];
+// The new list is whole before it takes the place of the old one, so that the focus has where to go.
+let turn = 0;
+async function draw() {
+  const mine = ++turn;
   const wanted = by("error").value.trim();
-  fill(by("groups"), groups.slice(0, GROUPS).map(groupSection),
+  const made = groups.slice(0, GROUPS).map(groupSection);
+  await Promise.all(made.map((one) => one.loaded));
+  if (mine !== turn) return;
+  const here = current();
+  const [key, place, control] = [here?.dataset.item, here ? items().indexOf(here) : -1, document.activeElement?.textContent];
+  fill(by("groups"), made.map((one) => one.section),
     groups.length > GROUPS ? el("p", { class: "hint" }, t("dead.more", { count: groups.length - GROUPS })) : null);
   by("no-dead").hidden = Boolean(groups.length) || Boolean(wanted);
   by("dead-count").textContent = groups.length ? total(groups) : "";
   by("requeue-all").disabled = by("discard-all").disabled = !groups.length;
   by("dead-words").textContent = wanted ? t("dead.matching", { count: groups[0]?.count ?? 0, wanted })
     : groups.length ? t("dead.grouped", { count: groups.length }) : "";
+  for (const id of pendingJobs()) leaving(id);
   if (!here) return;
   // What had the focus may be gone: the one that took its place has it now.
   const again = items();
-  handle(again.find((item) => item.dataset.item === key) || again[Math.min(place, again.length - 1)])?.focus();
+  const item = again.find((one) => one.dataset.item === key) || again[Math.min(place, again.length - 1)];
+  const same = [...(item?.querySelectorAll("button, a") || [])].find((one) => one.textContent === control && !one.disabled);
+  (same || handle(item) || by("error")).focus();
 }
 
 async function load() {
   const wanted = by("error").value.trim();
+  const slow = setTimeout(() => { by("dead-words").textContent = t("dead.counting"); }, 700);
   try {
     if (wanted) {
       const { count } = await get(`/api/admin/dlq${query({ error: wanted, limit: 1 })}`);
@@ -121,15 +131,19 @@ async function load() {
   } catch (error) {
     by("dead-words").textContent = error.message;
     return;
+  } finally {
+    clearTimeout(slow);
   }
   const now = JSON.stringify(groups);
-  if (now === drawn && groups.length) return;
+  if (now === drawn && groups.length && by("dead-words").textContent !== t("dead.counting")) return;
   drawn = now;
-  draw();
+  await draw();
 }
 
 const act = async (verb, group) => many(verb, filterOf(group), t("dead.of_cause", { cause: nameOf(group) }));
-const all = (verb) => many(verb, by("error").value.trim() ? { error: by("error").value.trim() } : {}, t("dead.of_all"));
+
+// All that the page may have shown: «all» without a limit would be refused for a discard, and rightly.
+const all = (verb) => many(verb, by("error").value.trim() ? { error: by("error").value.trim() } : { diedBefore: serverTime }, t("dead.of_all"));
 
 // The row leaves the list when the ten seconds are over; until then it says so.
 function leaving(id) {
@@ -200,7 +214,9 @@ const again = () => { soon ||= setTimeout(fresh, Math.max(300, rested - performa
 document.addEventListener("act-over", again);
 on("opened", again);
 let dead = null;
+let serverTime = new Date().toISOString();
 on("now", (now) => {
+  serverTime = now.at;
   if (dead !== null && now.depth && now.depth.dead !== dead) again();
   dead = now.depth?.dead ?? dead;
 });

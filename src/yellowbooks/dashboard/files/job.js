@@ -81,6 +81,8 @@ function drawMail() {
   by("mail").hidden = !job.mail;
   const place = by("mail-body");
   if (!job.mail || place.firstChild) return;
+  // What a mail is written from leaves with the job's end; only an inbox keeps the mail itself.
+  if (!job.payload && !Object.hasOwn(document.body.dataset, "inbox")) return void fill(place, el("p", { class: "empty" }, t("mail.gone")));
   // The reading of a mail is in the audit trail, so it is asked for.
   const open = (form) => fill(place, el("p", { class: "switch" },
     ["html", "text"].map((one) => el("button", { type: "button", "aria-pressed": String(one === form), onclick: () => open(one) }, t(`mail.${one}`)))),
