@@ -7,16 +7,38 @@ import { Pager } from "./pager.js";
 import { t, tried } from "./words.js";
 
 const table = by("acts");
-const JOB = /^[\w.:@-]{6,128}$/;
-const JOB_ACTS = new Set(["requeue", "retry", "discard", "edit", "reveal", "cancel", "mail"]);
+const JOB = /^[A-Za-z0-9][\w.:@+-]{0,127}$/;
+const JOB_ACTS = new Set(["requeue", "retry", "discard", "edit", "reveal", "cancel", "cancel-failed", "mail"]);
 
-const words = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+const words = (value) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value));
+
+function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+// A job, or the filter that chose many, or the name of a kind or an address's key.
+function what(act) {
+  if (JOB_ACTS.has(act.act) && JOB.test(act.what)) return jobLink(act.what);
+  const filter = parsed(act.what);
+  if (!filter) return el("span", { class: "mono" }, words(act.what));
+  if (!Object.keys(filter).length) return t("audit.all");
+  return el("dl", { class: "pairs" }, Object.entries(filter).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, words(value)))));
+}
+
+const fields = (side) => (side === null || side === undefined ? {} : typeof side === "object" && !Array.isArray(side) ? side : { "": side });
 
 function change(act) {
-  if (act.before === null && act.after === null) return "–";
-  return el("details", {}, el("summary", {}, t("audit.show")), el("dl", { class: "facts" },
-    ["before", "after"].filter((side) => act[side] !== null && act[side] !== undefined).map((side) => el("div", {}, el("dt", {}, t(`audit.${side}`)),
-      el("dd", {}, el("pre", { tabindex: "0" }, words(act[side])))))));
+  const [before, after] = [fields(act.before), fields(act.after)];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const changed = names.filter((name) => words(before[name]) !== words(after[name]));
+  if (!changed.length) return "–";
+  return el("dl", { class: "pairs" }, changed.map((name) => el("div", {}, el("dt", {}, name),
+    el("dd", {}, (before[name] ?? null) !== null ? [el("del", {}, words(before[name])), " → "] : null, el("ins", {}, words(after[name]))))));
 }
 
 const pager = new Pager({
@@ -24,7 +46,7 @@ const pager = new Pager({
   show: (page) => {
     fill(table.tBodies[0], page.acts.map((act) => row(table, [
       time(act.at, { day: "other" }), act.who || t("audit.nobody"), tried("audit_act", act.act),
-      JOB_ACTS.has(act.act) && JOB.test(act.what) ? jobLink(act.what) : el("span", { class: "mono" }, words(act.what ?? "–")),
+      what(act),
       act.reason || "–", change(act),
     ])));
     table.hidden = !page.acts.length;
