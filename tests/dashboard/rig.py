@@ -121,8 +121,6 @@ def rig() -> Iterator[Rig]:
 class Complaints(list[str]):
     """What the browser complained of: errors, warnings, policy violations, requests to elsewhere."""
 
-    later = ("/api/admin/kinds", "/api/admin/audit", "/api/admin/suppressions")
-
     def watch(self, page: Page, url: str) -> None:
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.append(f"error: {error}"))
@@ -131,7 +129,7 @@ class Complaints(list[str]):
         )
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not any(path in message.location["url"] for path in self.later):
+        if message.type in ("error", "warning"):
             self.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
 
 

@@ -112,6 +112,7 @@ async def main() -> None:
                 await expect(page.locator("[data-job]").first).to_be_visible()
                 await page.keyboard.press("j")
                 await page.keyboard.press("j")
+                await page.keyboard.press("r")
                 await shoot(page, "dead")
             async with looking(browser, rig, "/dashboard/jobs/renewal-reminder-001", dark=True, quiet=False) as page:
                 await expect(page.locator("#timeline li").first).to_be_visible()
