@@ -69,17 +69,16 @@ async def test_a_chart_is_read_by_keys_and_as_a_table(browser: Browser, rig: Rig
         chart = page.locator(".chart", has_text="Jobs in and out")
         drawing = chart.get_by_role("img")
         assert "Jobs in and out, Last hour. in: " in str(await drawing.get_attribute("aria-label"))
-        now = await chart.locator(".legend").inner_text()
         await drawing.focus()
         await page.keyboard.press("Home")
         first = await chart.locator(".when").inner_text()
         await page.keyboard.press("ArrowRight")
-        assert await chart.locator(".when").inner_text() > first
+        assert await chart.locator(".when").inner_text() != first
         await page.keyboard.press("Tab")
-        assert await chart.locator(".legend").inner_text() == now
+        await expect(chart.locator(".when")).to_have_count(0)  # it says the newest point again
         await page.keyboard.press("Enter")
         rows = chart.locator("tbody tr")
-        assert await rows.count() == 59  # the minute that is not over is left out
+        await expect(rows).to_have_count(59)  # the minute that is not over is left out
         await page.keyboard.press("Enter")
         await page.get_by_role("button", name="Last day").click()
         await expect(drawing).to_have_attribute("aria-label", re.compile("Last day"))
