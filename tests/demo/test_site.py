@@ -436,6 +436,5 @@ def test_settings_that_would_be_unsafe_or_useless(settings: dict[str, str], why:
 def test_where_it_answers() -> None:
     assert demo_address(load({}, Path("/nowhere/.env")).settings) == "http://127.0.0.1:3334"
     assert (
-        demo_address(load({"YB_HOST": "::1", "YB_DEMO_PORT": "80"}, Path("/nowhere/.env")).settings)
-        == "http://[::1]:80"
+        demo_address(load({"YB_HOST": "::1", "YB_DEMO_PORT": "80"}, Path("/nowhere/.env")).settings) == "http://[::1]"
     )

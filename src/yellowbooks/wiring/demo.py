@@ -94,4 +94,4 @@ def _finder(settings: Settings) -> "FindMail":
 
 def _address(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    return f"http://{host}" if port == 80 else f"http://{host}:{port}"  # as a browser names it
