@@ -192,6 +192,9 @@ class World:
             if verdict.told == "later" and not verdict.cap:
                 assert verdict.reason == "known" or self.at_once == "suspicious"
         # What a victim gets in an hour: what is told at once, and a summary a pace.
+        for key, message in self.mails.taken.items():  # no summary leaves before its window ends
+            written = BytesParser(_class=EmailMessage, policy=policy.default).parsebytes(message.data)["Date"].datetime
+            assert self.mails.at[key] + 1 >= written.timestamp()
         for email in set(USERS.values()):
             times = [self.mails.at[key] for key, message in self.mails.taken.items() if message.recipient == email]
             for at in times:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from tests.conftest import ValkeyServer
 from tests.parts import Told, eventually
+from tests.signin.test_privacy import stored
 from tests.test_up import free_port
 from yellowbooks import wiring
 from yellowbooks.api import ApiParts, create_app
@@ -157,6 +158,20 @@ async def test_without_the_setting_nothing_is_remembered_and_the_eleventh_is_ref
     client = valkey.client()
     assert not list(client.scan_iter(f"{{yb:{queue_name}}}:*", count=10_000))
     client.close()
+
+
+async def test_with_secret_keys_the_server_reads_nothing_of_a_summary(
+    system: Callable[..., System], queue: Queue, queue_name: str, valkey: ValkeyServer
+) -> None:
+    ours = system(YB_NOTIFY="suspicious", YB_SECRET_KEYS="a-random-key-of-32-or-more-characters")
+    await ours.sign_in(email="canary@example.mn", userId="canary-user", ipAddress="203.0.113.77")
+    await eventually(lambda: "completed" in ours.told.words())
+    assert (await queue.survey()).scheduled == 1
+    client = valkey.client()
+    left = stored(client, f"{queue.tag}:*", f"{{yb:{queue_name}}}:*")
+    client.close()
+    assert ":window:" in left
+    assert not [word for word in ("canary", "203.0.113.77", "Chrome") if word in left]
 
 
 def test_the_policy_needs_a_secret() -> None:

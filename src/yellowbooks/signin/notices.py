@@ -1,5 +1,6 @@
 """Whether a sign-in is told at once or in a summary: the Python half of `notices.lua`, over keys beside the queue."""
 
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -7,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from yellowbooks.jobs import Rate
+from yellowbooks.jobs import BrokenSeal, Rate, Seal, UnknownKey
 from yellowbooks.mail import fold
 from yellowbooks.signin.browser import name_browser
 from yellowbooks.signin.device import Origin, mark, origin
@@ -18,6 +19,8 @@ Execute = Callable[..., Awaitable[Any]]
 
 AtOnce = Literal["every", "new_device", "suspicious"]
 SCRIPT = (files("yellowbooks.signin") / "notices.lua").read_text("utf-8")
+WINDOW = b"signin-window"  # what the seal of a window's words is about
+NOTHING = msgspec.json.encode(["", None, ""]).decode()
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -90,15 +93,19 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class Notices:
-    """Decides, and remembers what mails have told. `name` tells memories on one server apart.
+    """Decides, and remembers what mails have told. `name` tells memories on one server apart; with `seal` the server
+    cannot read what a window will show.
 
     Every method raises `ConnectionError` where Valkey is away; each may be asked again and answers alike.
     """
 
-    def __init__(self, execute: Execute, secret: bytes, policy: Policy, *, name: str = "notices") -> None:
+    def __init__(
+        self, execute: Execute, secret: bytes, policy: Policy, *, name: str = "notices", seal: Seal | None = None
+    ) -> None:
         self._execute = execute
         self._secret = secret
         self._tag = f"{{yb:{name}}}"
+        self._seal = seal
         self.policy = policy
         self._limits = {
             "limit": policy.user.limit, "window": _ms(policy.user.window), "slow": _ms(policy.slow),
@@ -115,8 +122,8 @@ class Notices:
         at = round(sign_in.timestamp.timestamp() * 1000) if sign_in.timestamp else created
         verdict: Verdict = await self._run(
             "decide", Verdict, job=self._mark("job", job_id), policy=self.policy.at_once, user=user,
-            to=self._mark("to", fold(sign_in.email)), device=came.device, network=came.network, at=at, shown=words,
-            group=self._mark("group", f"{user} {came.device} {words}"),
+            to=self._mark("to", fold(sign_in.email)), device=came.device, network=came.network, at=at,
+            shown=self._close(words), group=self._mark("group", f"{user} {came.device} {words}"),
         )  # fmt: skip
         return verdict
 
@@ -131,7 +138,8 @@ class Notices:
     async def close(self, window: str, email: str) -> Closed:
         """What the summary of a window has to tell; nothing comes into the window from now on."""
         closed: Closed = await self._run("close", Closed, id=window, to=self._mark("to", fold(email)))
-        return closed
+        groups = [msgspec.structs.replace(group, shown=self._open(group.shown)) for group in closed.groups]
+        return msgspec.structs.replace(closed, groups=groups)
 
     async def summed(self, window: str) -> None:
         """A summary has told of its window."""
@@ -146,6 +154,20 @@ class Notices:
             "done", str, job=self._mark("job", job_id), user=self._mark("user", sign_in.user_id),
             device=came.device if came else "", network=came.network if came else "", learn=came is not None,
         )  # fmt: skip
+
+    def _close(self, words: str) -> str:
+        if not self._seal:
+            return words
+        return base64.b64encode(self._seal.close(words.encode(), WINDOW)).decode()
+
+    def _open(self, stored: str) -> str:
+        """What is shown; of what no key opens any more nothing, but it is counted all the same."""
+        if stored.startswith("["):
+            return stored
+        try:
+            return self._seal.open(base64.b64decode(stored), WINDOW).decode() if self._seal else NOTHING
+        except (UnknownKey, BrokenSeal):
+            return NOTHING
 
     def _mark(self, sort: str, value: str) -> str:
         return mark(self._secret, sort, value)

@@ -34,7 +34,8 @@ def device_memory(settings: Settings, queue: Queue) -> signin.Notices | None:
     found = policy(settings)
     if found is None:
         return None
-    return signin.Notices(beside(queue, f"{{yb:{NOTICES}}}"), mail_secret(settings), found, name=NOTICES)
+    execute, seal = beside(queue, f"{{yb:{NOTICES}}}"), make_seal(settings)
+    return signin.Notices(execute, mail_secret(settings), found, name=NOTICES, seal=seal)
 
 
 def answers(settings: Settings) -> dict[str, dict[str, str]]:

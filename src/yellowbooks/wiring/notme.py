@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from yellowbooks.jobs import Kind, Queue
 from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.queue import sealed
 
 if TYPE_CHECKING:
     from yellowbooks.notme import Links
@@ -47,7 +48,7 @@ def not_me_kinds(settings: Settings) -> list[Kind[Any]]:
         return []
     from yellowbooks.notme import Revoker, not_me_kind
 
-    return [not_me_kind(Revoker(settings.revoke_url or "", revoke_keys(settings)))]
+    return sealed(settings, [not_me_kind(Revoker(settings.revoke_url or "", revoke_keys(settings)))])
 
 
 def not_me_routes(settings: Settings, queue: Queue) -> list[Any]:
@@ -57,4 +58,5 @@ def not_me_routes(settings: Settings, queue: Queue) -> list[Any]:
         return []
     from yellowbooks import notme
 
-    return notme.not_me_routes(ours, queue, notme.not_me_kind())
+    [kind] = sealed(settings, [notme.not_me_kind()])
+    return notme.not_me_routes(ours, queue, kind)

@@ -38,6 +38,11 @@ def kinds(settings: Settings, handler: signin.Handler | None = None) -> list[Kin
     found: list[Kind[Any]] = [first, *(_kind_of(module) for module in settings.kinds)]
     if len({kind.name for kind in found}) < len(found):
         raise SettingsError("YB_KINDS: two kinds have one name; rename one of them")
+    return sealed(settings, found)
+
+
+def sealed(settings: Settings, found: list[Kind[Any]]) -> list[Kind[Any]]:
+    """The kinds with what seals their payloads, where YB_SECRET_KEYS is set."""
     seal = make_seal(settings)
     return [replace(kind, seal=seal) for kind in found] if seal else found
 
