@@ -1,6 +1,7 @@
 """The pure parts, and the hooks on their own."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from starlette.requests import Request
 
 from tests.client.conftest import Api, Heard, until
 from yellowbooks.client import AsyncClient, Client, client_ip
+from yellowbooks.client.event import Item
+from yellowbooks.client.line import Line
 from yellowbooks.client.link import Answer
 from yellowbooks.client.starlette import signed_in
 from yellowbooks.client.verdict import judge
+from yellowbooks.spool import Spool
 
 Open = Callable[..., Client]
 
@@ -56,6 +60,65 @@ def test_the_table_of_answers() -> None:
     assert judge(Answer(429)).wait == 60
     assert judge(Answer(429, retry_after=7)).wait == 7
     assert judge(Answer(503, retry_after=7)).wait == 7
+
+
+def test_what_goes_to_disk_while_the_courier_looks_there_keeps_its_place(tmp_path: Path) -> None:
+    class Racing(Line):
+        looks = 0
+
+        def _from_disk(self) -> Item | None:
+            found = super()._from_disk()
+            self.looks += 1
+            if self.looks == 1:  # the keeper comes between the two looks, and then a caller
+                assert self.move() == 2
+                self.put(Item("hello", "c", b"{}"))
+            return found
+
+    line = Racing(Spool(tmp_path), 10)
+    for name in ("a", "b"):
+        line.put(Item("hello", name, b"{}"))
+    order = []
+    while item := line.take():
+        order.append(item.job_id)
+        line.finish(item)
+    assert order == ["a", "b", "c"]
+    assert line.waiting == 0
+
+
+def test_what_is_sent_while_it_goes_to_disk_is_not_sent_again(tmp_path: Path) -> None:
+    """The courier is done with some while the keeper writes them, and with others before the keeper has said so."""
+    line = Line(Spool(tmp_path), 10)
+    assert line.spool
+    for name in ("a", "b", "c", "d"):
+        line.put(Item("hello", name, b"{}"))
+    order = []
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            item = line.take()
+            assert item
+            order.append(item.job_id)
+            if item.job_id == "b":
+                line.put_off(item, 3600)
+            else:
+                line.finish(item)
+
+    class Hooked(Spool):
+        def append(self, records: Any) -> Any:
+            send(2)
+            places = super().append(records)
+            send(1)
+            return places
+
+    line.spool = Hooked(tmp_path)
+    assert line.move() == 4
+    send(1)
+    assert order == ["a", "b", "c", "d"]
+    assert line.take() is None
+    assert (line.waiting, line.in_memory) == (1, 0)
+    line.spool.close()
+    again = Spool(tmp_path)
+    assert again.adopt() == 1
 
 
 def test_django_tells_of_what_is_through_and_of_nothing_that_was_rolled_back(

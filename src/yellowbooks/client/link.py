@@ -27,7 +27,8 @@ class Answer:
     retry_after: float | None = None
     body: bytes = b""
 
-    def _problem(self) -> dict[str, Any]:
+    def problem(self) -> dict[str, Any]:
+        """The JSON object in the body; empty where there is none."""
         try:
             problem = json.loads(self.body)
         except ValueError:
@@ -37,12 +38,12 @@ class Answer:
     @property
     def detail(self) -> str:
         """The problem's own words (RFC 9457), or the first of whatever came."""
-        return str(self._problem().get("detail") or self.body[:200].decode("utf-8", "replace"))
+        return str(self.problem().get("detail") or self.body[:200].decode("utf-8", "replace"))
 
     @property
     def fields(self) -> Sequence[str]:
         """The fields that a 400 names."""
-        errors = self._problem().get("errors")
+        errors = self.problem().get("errors")
         return [str(one.get("field")) for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
 
 
@@ -91,10 +92,15 @@ class Link:
     def _ask(self, connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
         connection.request("POST", self._base + path, body, self._headers)
         with connection.getresponse() as response:
+            whole = response.chunked or response.length is not None
             text = response.read(LONGEST_ANSWER)
             if not response.isclosed():  # there is more: what follows would be taken for the next answer
                 self.close()
-            return Answer(response.status, _seconds(response.headers.get("Retry-After")), text)
+        answer = Answer(response.status, _seconds(response.headers.get("Retry-After")), text)
+        if not whole and not answer.problem():  # its headers may have been cut, and the library does not say so
+            self.close()
+            raise Away("the answer was cut")
+        return answer
 
     def abort(self) -> None:
         """From another thread: end the request that is under way."""
