@@ -9,6 +9,7 @@ from playwright.async_api import Browser, expect
 
 from tests.browser import browser  # noqa: F401  the fixture
 from tests.dashboard.rig import Rig, looking, rig  # noqa: F401  the fixture
+from tests.test_up import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,6 +49,23 @@ async def test_a_queue_that_is_away_says_why_and_recovers(browser: Browser, rig:
         await asyncio.to_thread(rig.valkey.start)
         await expect(page.get_by_role("alert")).not_to_contain_text("Valkey")
         await expect(page.locator("[data-now='depth.enqueued']")).to_have_text("0")
+
+
+async def test_a_job_log_that_is_away_says_why_and_jobs_go_on(browser: Browser, rig: Rig) -> None:  # noqa: F811
+    nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    api = await asyncio.to_thread(rig.start, "api", YB_PORT=str(free_port()), YB_DATABASE_URL=nobody)
+    await asyncio.to_thread(rig.work)
+    context = await browser.new_context(locale="en")
+    page = await context.new_page()
+    await page.goto(f"{api.url}/dashboard?q=anybody")
+    await expect(page.get_by_role("alert")).to_contain_text("The job log (database) is away.")
+    await expect(page.locator("#answer .fault")).to_contain_text("job log")
+    await expect(page.locator("[data-now='depth.dead']")).not_to_have_text("–")  # what the queue knows is shown
+    job_id = await asyncio.to_thread(rig.post, "report", user="without-a-log")
+    await page.goto(f"{api.url}/dashboard/jobs/{job_id}")
+    await expect(page.locator("#job-head")).to_contain_text("Completed")
+    await context.close()
+    await asyncio.to_thread(api.stop, signal.SIGTERM)
 
 
 async def test_an_api_that_is_away_says_so_and_recovers(browser: Browser, rig: Rig) -> None:  # noqa: F811
