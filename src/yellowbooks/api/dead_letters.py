@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter, RawBody, SkipVa
 
 from yellowbooks.api.audit import Audit, Plan
 from yellowbooks.api.filter import Filter, chosen_jobs, milliseconds
-from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, causes, find
+from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, find
 from yellowbooks.views import dead_view, job_view, time
 
 PAGE = 100
@@ -73,12 +73,13 @@ class DeadLetters(Controller):
     @get("/causes", summary="What jobs died of, the most frequent first", operation_id="list-causes")
     async def list_causes(self, queue: NamedDependency[Queue]) -> dict[str, Any]:
         """Dead jobs by kind, cause and the release that failed, with when the newest of each died."""
-        found = await causes(queue)
-        newest: dict[tuple[str, str, str], str | None] = {}
-        async for job in find(queue):
-            release = (job.failed.release if job.failed else None) or ""
-            newest.setdefault((job.kind, job.cause or "", release), time(job.ended))
-        return {"causes": [one._asdict() | {"count": count, "newest": newest.get(one)} for one, count in found]}
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        async for job in find(queue):  # newest first, and once: there may be a hundred thousand
+            key = (job.kind, job.cause or "", (job.failed.release if job.failed else None) or "")
+            names = dict(zip(("kind", "cause", "release"), key, strict=True))
+            one = found.setdefault(key, names | {"count": 0, "newest": time(job.ended)})
+            one["count"] += 1
+        return {"causes": sorted(found.values(), key=lambda one: -one["count"])}
 
     @get("/{job_id:str}", summary="Show one dead job", operation_id="show-dead")
     async def show_dead(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
