@@ -37,13 +37,13 @@ FOLDERS = {
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": {"parsers"}, "parsers": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
-    "api": {"signin", "jobs", "mail", "views"}, "views": {"jobs"},
+    "api": {"intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool"}, "views": {"jobs"},
     "metrics": {"jobs"},
     "drill": {"jobs", "signin", "embedded", "processes", "settings"},
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
+    "wiring": {"intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
     "webhooks": {"signin", "jobs"}, "notme": {"jobs"},
     "demo": {"client"},
     "spool": set(), "client": {"spool"},

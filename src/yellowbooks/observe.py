@@ -12,7 +12,7 @@ WARNINGS = frozenset(
     {
         "dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_skipped", "failed",
         "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy", "alert",
-        "alert_unsent", "missed",
+        "alert_unsent", "missed", "spooling", "spool_full", "spool_failed", "spool_unread",
         "mail_flood",
     }
 )  # fmt: skip

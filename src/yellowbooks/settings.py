@@ -66,6 +66,11 @@ class Settings:
         "valkey://127.0.0.1:6379/0",
         secret=True,
     )
+    spool_megabytes: int = setting(
+        "64",
+        _integer(0, 100_000),
+        "what an API may keep on disk while the queue is away; 0: nothing, and 503",
+    )
     partitions: int = setting(
         "1", _integer(1, 64), "parts of the queue, for the nodes of a cluster to share; for the life of a queue", "8"
     )

@@ -1,6 +1,8 @@
 """The HTTP face: paths, keys and problems. No rule lives here; the parts are handed in."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +23,12 @@ from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
 from yellowbooks.api.schema import SchemaPage
+from yellowbooks.intake import Intake
 from yellowbooks.jobs import Invalid, Kind, Queue, QueueUnavailable, Unfit
 from yellowbooks.mail import BounceIntake, Inbox
 
 BODY_BYTES = 64 * 1024
+READY_SECONDS = 3.0  # what the queue gets to answer a probe; most probes wait for five
 
 
 async def _nothing() -> None:
@@ -35,7 +39,7 @@ async def _nothing() -> None:
 class ApiParts:
     """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set.
 
-    `answers` is what the 202 of a kind says besides.
+    `answers` is what the 202 of a kind says besides; without an `intake` jobs are taken in by the queue alone.
     Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for a key of YB_ADMIN_KEYS.
     `audit` writes operators' acts down, `plan` takes those in that can be taken back; `start` is awaited first.
     """
@@ -48,6 +52,7 @@ class ApiParts:
     admin_keys: Sequence[str]
     tell: Callable[..., None]
     close: Callable[[], Awaitable[None]]
+    intake: Intake | None = None
     bounces: BounceIntake | None = None
     stopping: Callable[[], bool] = lambda: False
     draining: Callable[[], bool] = lambda: False
@@ -66,13 +71,13 @@ def create_app(parts: ApiParts) -> Litestar:
     keyless = not parts.api_keys and not parts.admin_keys
     callers = guard([*parts.api_keys, *parts.admin_keys], open_to_all=keyless, setting="YB_API_KEYS")
     operators = guard(parts.admin_keys, open_to_all=keyless, setting="YB_ADMIN_KEYS")
-    queue = parts.queue
+    queue, intake = parts.queue, parts.intake or Intake(parts.queue, parts.kinds, None, parts.tell)
     return Litestar(
         [
-            *_enqueue_routes(parts, callers),
-            follow_route(queue, parts.find, callers),
+            *_enqueue_routes(parts, intake, callers),
+            follow_route(queue, intake, parts.find, callers),
             _operators_router(parts, operators),
-            *_health_routes(queue, parts.draining),
+            *_health_routes(queue, intake, parts.draining),
             *([metrics_route(parts.metrics, callers)] if parts.metrics else []),
             *parts.routes,
         ],
@@ -80,12 +85,8 @@ def create_app(parts: ApiParts) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Yellow Books Jobs", version=__version__, path="/schema", render_plugins=[SchemaPage(parts.kinds)]
         ),
-        exception_handlers={
-            Invalid: invalid,
-            QueueUnavailable: unavailable,
-            HTTPException: counted(refused, parts.refused),
-            Exception: counted(crashed(parts.tell), parts.refused),
-        },
+        exception_handlers=_problems(parts),
+        lifespan=[_running(intake)],
         on_startup=[parts.start],
         on_shutdown=[parts.close],
         before_send=[answer_request_name],
@@ -93,9 +94,18 @@ def create_app(parts: ApiParts) -> Litestar:
     )
 
 
-def _enqueue_routes(parts: ApiParts, callers: Guard) -> list[Any]:
+def _problems(parts: ApiParts) -> dict[int | type[Exception], Any]:
+    return {
+        Invalid: invalid,
+        QueueUnavailable: unavailable,
+        HTTPException: counted(refused, parts.refused),
+        Exception: counted(crashed(parts.tell), parts.refused),
+    }
+
+
+def _enqueue_routes(parts: ApiParts, intake: Intake, callers: Guard) -> list[Any]:
     return [
-        enqueue_route(kind, parts.queue, parts.find, callers, parts.refused, parts.answers.get(kind.name))
+        enqueue_route(kind, intake, parts.find, callers, parts.refused, parts.answers.get(kind.name))
         for kind in parts.kinds
     ]
 
@@ -119,12 +129,26 @@ def _operators_router(parts: ApiParts, operators: Guard) -> Router:
     )
 
 
+def _running(intake: Intake) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run(_app: Litestar) -> AsyncIterator[None]:
+        following = asyncio.create_task(intake.run())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+            await asyncio.to_thread(intake.close)
+
+    return run
+
+
 def _no_logging(config: AppConfig) -> AppConfig:
     config.logging_config = None
     return config
 
 
-def _health_routes(queue: Queue, draining: Callable[[], bool]) -> list[Any]:
+def _health_routes(queue: Queue, intake: Intake, draining: Callable[[], bool]) -> list[Any]:
     @get("/healthz", summary="Is the process alive?", operation_id="health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -134,9 +158,12 @@ def _health_routes(queue: Queue, draining: Callable[[], bool]) -> list[Any]:
         if draining():
             return problem(503, "this API is stopping; send to another one")
         try:
-            await queue.ping()
-        except (QueueUnavailable, Unfit) as error:
-            return problem(503, str(error))
+            async with asyncio.timeout(READY_SECONDS):
+                await queue.ping()
+        except (QueueUnavailable, Unfit, TimeoutError) as error:
+            if isinstance(error, Unfit) or not intake.takes():
+                return problem(503, str(error) or "the queue does not answer; see whether Valkey runs")
+            return Response({"status": "spooling", "waiting": intake.waiting})
         return Response({"status": "ok"})
 
     return [health, ready]

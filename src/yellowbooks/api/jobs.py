@@ -13,6 +13,7 @@ from litestar.types import Message, Scope
 
 from yellowbooks.api.keys import Guard
 from yellowbooks.api.problems import problem, retry_after
+from yellowbooks.intake import Intake
 from yellowbooks.jobs import Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
 from yellowbooks.views import job_view
 
@@ -42,7 +43,7 @@ async def answer_request_name(message: Message, scope: Scope) -> None:
 
 
 def enqueue_route(
-    kind: Kind[Any], queue: Queue, find: Find, guard: Guard, refuse: Refuse, more: Mapping[str, str] | None = None
+    kind: Kind[Any], intake: Intake, find: Find, guard: Guard, refuse: Refuse, more: Mapping[str, str] | None = None
 ) -> HTTPRouteHandler:
     """`POST /api/jobs/<kind>`; its 202 also says `more`."""
     taken = ENQUEUED | dict(more or {})
@@ -60,7 +61,7 @@ def enqueue_route(
         try:
             if request.content_type[0] != "application/json":
                 raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
-            job_id, receipt = await queue.admit(kind, kind.parse(body), request=name)
+            job_id, receipt = await intake.admit(kind, kind.parse(body), request=name)
         except (Invalid, QueueUnavailable) as error:
             refuse(kind.name, "invalid" if isinstance(error, Invalid) else "unavailable")
             raise
@@ -121,12 +122,14 @@ async def _logged(find: Find, job_id: str) -> Job | None:
         raise QueueUnavailable(str(error)) from error
 
 
-def follow_route(queue: Queue, find: Find, guard: Guard) -> HTTPRouteHandler:
+def follow_route(queue: Queue, intake: Intake, find: Find, guard: Guard) -> HTTPRouteHandler:
     """`GET /api/jobs/{jobId}`."""
 
     @get("/api/jobs/{job_id:str}", name="job", guards=[guard], summary="Follow one job", operation_id="follow-job")
     async def follow(job_id: FromPath[str]) -> dict[str, Any]:
-        """From the queue while it is there, then from the job log."""
+        """From the queue while it is there, then from the job log; from the disk where the queue is away."""
+        if kept := intake.find(job_id):
+            return job_view(kept)
         try:
             job = await queue.show(job_id)
         except QueueUnavailable:

@@ -2,6 +2,7 @@
 
 from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
+from yellowbooks.jobs.batch import Batch
 from yellowbooks.jobs.dead_letters import Wanted, causes, find
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.finder import KEY_LENGTH, Finder
@@ -26,6 +27,7 @@ __all__ = [
     "JOB_ID",
     "KEY_LENGTH",
     "Backoff",
+    "Batch",
     "BrokenSeal",
     "Event",
     "Failure",

@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import msgspec
 
@@ -48,6 +48,13 @@ class Payload(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     def faults(self) -> Iterable[Fault]:
         """What is wrong beyond the types of the fields; nothing, unless a kind says so."""
         return ()
+
+    def dated(self, at: int) -> Self:  # noqa: ARG002  those that show a time use it
+        """The same request as it stands where it gets into the queue later than it was taken in (`at`, ms since 1970).
+
+        A kind that shows when something happened, and takes the time of its admission for it, says it here.
+        """
+        return self
 
     def key(self) -> str | None:
         """Whom the rate limit counts (a user, say); None where nobody is counted."""

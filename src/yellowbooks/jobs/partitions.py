@@ -49,7 +49,7 @@ class Part(Queue):
         self.pace = REOPENING_PACE / count
         self._shares: dict[str, Kind[Any]] = {}
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
         while True:
             start = secrets.token_hex(9)
             for end in range(256):

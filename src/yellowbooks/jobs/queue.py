@@ -78,8 +78,7 @@ class Queue:
         self._lease_ms = round(lease * 1000)
         self._retention_ms, self._dead_retention_ms = round(retention * 1000), round(dead_retention * 1000)
         self._backlog, self._release = backlog, release
-        self._claims = 0
-        self._claiming = asyncio.Lock()
+        self._claims, self._claiming = 0, asyncio.Lock()
         self._admissions = Batch(self._admit, lambda pair: len(pair[1]))
         self._commits = Batch(self._commit)
 
@@ -363,13 +362,14 @@ class Queue:
             record.job_of(job_id, values[2 * n] or b"", values[2 * n + 1] or b"") for n, job_id in enumerate(job_ids)
         ]
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """An id that no job has."""
         return secrets.token_hex(10)
 
     def _admission(
         self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes, request: str | None = None
     ) -> tuple[Admission, bytes]:
-        wanted = admission(kind, payload, payload.job_id or self._new_id(), delay, request)
+        wanted = admission(kind, payload, payload.job_id or self.new_id(), delay, request)
         # An id that was made here comes again only as the same request told twice; nothing need tell the two apart.
         return wanted, body_of(kind, payload, lane, nonce if payload.job_id else b"")
 

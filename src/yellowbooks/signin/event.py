@@ -3,9 +3,9 @@
 import ipaddress
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
 import email_validator
@@ -49,6 +49,12 @@ class SignIn(Payload):
     def key(self) -> str | None:
         """The limit of mails an hour counts the user."""
         return self.user_id
+
+    def dated(self, at: int) -> Self:
+        """With its time, where the application sent none."""
+        if self.timestamp is not None:
+            return self
+        return msgspec.structs.replace(self, timestamp=datetime.fromtimestamp(at / 1000, UTC))
 
     def faults(self) -> Iterable[Fault]:
         """What is wrong, field by field."""

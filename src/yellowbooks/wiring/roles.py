@@ -14,6 +14,7 @@ from yellowbooks.jobs import Partitions, Worker
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.alerts import alert_watch
+from yellowbooks.wiring.intake import open_intake
 from yellowbooks.wiring.log import LogReader, database_url
 from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox
 from yellowbooks.wiring.metrics import breakers, counted, metrics_page
@@ -132,7 +133,9 @@ class Roles:
 
         queue, known, log = open_queue(self.settings), kinds(self.settings), LogReader(self.settings)
         desk = operators_parts(self.settings, queue, log, known, stopping, self.tell)
+        intake = open_intake(self.settings, queue, known, self.tell)
         page, refusals = metrics_page(self.settings, queue, known)
+        webhooks = webhook_routes(self.settings, intake, known[0], self.tell, refusals)
 
         async def close() -> None:
             await desk.close()
@@ -142,6 +145,7 @@ class Roles:
         return create_app(
             ApiParts(
                 queue=queue,
+                intake=intake,
                 kinds=known,
                 find=log.find,
                 inbox=None if self.settings.smtp_url else open_inbox(self.settings),
@@ -152,10 +156,7 @@ class Roles:
                 bounces=bounce_intake(self.settings, queue),
                 stopping=stopping,
                 operator_routes=[*desk.routes, *dashboard_routes(inbox=not self.settings.smtp_url)],
-                routes=[
-                    *webhook_routes(self.settings, queue, known[0], self.tell, refusals),
-                    *not_me_routes(self.settings, queue),
-                ],
+                routes=[*webhooks, *not_me_routes(self.settings, queue)],
                 audit=desk.trail,
                 plan=desk.acts.plan,
                 start=desk.acts.start,

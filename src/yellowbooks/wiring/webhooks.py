@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from yellowbooks.jobs import Kind, Queue, Receipt
+from yellowbooks.intake import Intake as JobIntake
+from yellowbooks.jobs import Kind, Receipt
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 
@@ -28,13 +29,13 @@ def webhook_keys(settings: Settings) -> dict[str, list[bytes]]:
 
 
 def webhook_routes(
-    settings: Settings, queue: Queue, kind: Kind[Any], tell: Tell, refuse: Refuse = lambda _kind, _why: None
+    settings: Settings, takes: JobIntake, kind: Kind[Any], tell: Tell, refuse: Refuse = lambda _kind, _why: None
 ) -> list[Any]:
     """`POST /api/webhooks/{source}`, whose sign-ins become jobs of `kind`; `refuse` counts those that do not."""
     from yellowbooks.webhooks import SOURCES, Intake, webhook_route
 
     def admit(payload: Any, request: str | None) -> Awaitable[tuple[str, Receipt]]:
-        return queue.admit(kind, payload, request=request)
+        return takes.admit(kind, payload, request=request)
 
     def count(why: str) -> None:
         refuse(kind.name, why)

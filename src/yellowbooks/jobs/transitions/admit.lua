@@ -42,13 +42,13 @@ local function charge(account, item, lane)
   if type(stored) == 'string' and #stored >= 7 then
     local round, last_lane = unpack_struct('>I6B', stored)
     if last_lane == lane and round > item.round then item.round = round end
-    local first = #stored - limit * 6 + 1
-    if limit > 0 and first > 7 then
+    local first = limit > 0 and #stored - limit * 6 + 1 or 2
+    if first > 7 then
       local oldest = unpack_struct('>I6', stored, first)
       if oldest <= now and oldest + item.window > now then return oldest + item.window - now end
       first = first + 6
     end
-    times = limit > 0 and sub(stored, math.max(first, 8)) or ''
+    times = sub(stored, math.max(first, 8))
   end
   if limit > 0 then times = times .. pack('>I6', now) end
   call('SET', key, pack('>I6B', item.round + 1, lane) .. times, 'PX', math.max(item.window or 0, ACCOUNT))
