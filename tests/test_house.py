@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
 FOLDERS = {
+    "tracing",
     "drill",
     "alerts",
     "jobs",
@@ -39,11 +40,12 @@ BELOW: dict[str, set[str]] = {
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "api": {"intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool"}, "views": {"jobs"},
     "metrics": {"jobs"},
+    "tracing": {"jobs", "mail"},
     "drill": {"jobs", "signin", "embedded", "processes", "settings"},
     "operators": {"api", "joblog", "jobs", "views"},
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
-    "wiring": {"intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing"},
+    "wiring": {"intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing", "tracing"},
     "webhooks": {"signin", "jobs"}, "notme": {"jobs"},
     "demo": {"client"},
     "spool": set(), "client": {"spool"},

@@ -34,7 +34,7 @@ Tell = Callable[..., None]
 
 
 class Kept(msgspec.Struct, array_like=True):
-    """A job on disk: its payload as the queue would store it (sealed, where there is a seal), and the request's name.
+    """A job on disk: its payload as the queue would store it (sealed, where there is a seal), the request's name and trace.
 
     `at` is when it was taken in, ms since 1970.
     """
@@ -44,6 +44,7 @@ class Kept(msgspec.Struct, array_like=True):
     payload: bytes
     at: int
     request: str | None = None
+    trace: bytes = b""
 
 
 class Intake:
@@ -65,19 +66,21 @@ class Intake:
         self._alarmed, self._refused = -ALARM_SECONDS, -REFUSED_SECONDS
         self.away = False
 
-    async def admit(self, kind: Kind[Any], payload: Any, *, request: str | None = None) -> tuple[str, Receipt]:
+    async def admit(
+        self, kind: Kind[Any], payload: Any, *, request: str | None = None, trace: bytes = b""
+    ) -> tuple[str, Receipt]:
         """As `Queue.admit`; raises `QueueUnavailable` only where neither the queue nor the disk can take it."""
         if self._spool is None:
-            return await self._queue.admit(kind, payload, request=request)
+            return await self._queue.admit(kind, payload, request=request, trace=trace)
         if payload.job_id is None:  # known before it is asked for: what is not heard of can be asked again
             payload.job_id = self._queue.new_id()
         if not self.away:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    return await self._queue.admit(kind, payload, request=request)
+                    return await self._queue.admit(kind, payload, request=request, trace=trace)
             except (QueueUnavailable, TimeoutError) as error:
                 self._went(str(error) or f"no answer within {PATIENCE_SECONDS:g} s")
-        return await self._keep_one(kind, payload, request)
+        return await self._keep_one(kind, payload, request, trace)
 
     def find(self, job_id: str) -> Job | None:
         """A job that this process wrote to the disk and that the queue does not have yet."""
@@ -114,10 +117,12 @@ class Intake:
 
     # To the disk
 
-    async def _keep_one(self, kind: Kind[Any], payload: Any, request: str | None) -> tuple[str, Receipt]:
+    async def _keep_one(
+        self, kind: Kind[Any], payload: Any, request: str | None, trace: bytes
+    ) -> tuple[str, Receipt]:
         at = round(time.time() * 1000)
         dated = payload.dated(at)
-        record = msgspec.msgpack.encode(Kept(kind.name, payload.job_id, kind.encode(dated), at, request))
+        record = msgspec.msgpack.encode(Kept(kind.name, payload.job_id, kind.encode(dated), at, request, trace))
         try:
             await self._keep(record)
         except (OSError, ValueError) as error:
@@ -191,10 +196,11 @@ class Intake:
             raise Unknown(f"the kind {kept.kind} is not known here; name its module in YB_KINDS")
         payload = kind.decode(kept.payload)
         payload.job_id = kept.job_id
-        _, receipt = await self._queue.admit(kind, payload, request=kept.request)
+        said: dict[str, Any] = {"request": kept.request, "trace": kept.trace}
+        _, receipt = await self._queue.admit(kind, payload, **said)
         if receipt.word == "limited":
             free = replace(kind, rate=None)
-            _, receipt = await self._queue.admit(free, payload, delay=receipt.wait / 1000, request=kept.request)
+            _, receipt = await self._queue.admit(free, payload, delay=receipt.wait / 1000, **said)
         if receipt.word == "full":
             raise QueueUnavailable("too many jobs are waiting; start more workers")
 

@@ -176,6 +176,12 @@ class Settings:
     kinds: tuple[str, ...] = setting(
         "", _modules, "modules with further kinds of job, each with a `KIND`", "examples.hello"
     )
+    traces: str | None = setting(
+        "",
+        _url("https", "http"),
+        "where OpenTelemetry traces are sent, by OTLP over HTTP; needs the extra yellowbooks[otel]: traces.md",
+        "http://127.0.0.1:4318/v1/traces",
+    )
     alert_webhook: str | None = setting(
         "",
         _url("https", "http"),

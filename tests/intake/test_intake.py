@@ -311,7 +311,7 @@ def test_the_record_on_disk_is_plain_to_read() -> None:
 
     from yellowbooks.intake import Kept
 
-    raw = msgspec.msgpack.encode(Kept("signin-notification", "a", b"payload", 5, "r"))
+    raw = msgspec.msgpack.encode(Kept("signin-notification", "a", b"payload", 5, "r", b"t"))
     assert json.loads(json.dumps(msgspec.msgpack.decode(raw), default=repr)) == [
-        "signin-notification", "a", "b'payload'", 5, "r",
+        "signin-notification", "a", "b'payload'", 5, "r", "b't'",
     ]  # fmt: skip

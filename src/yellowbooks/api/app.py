@@ -17,7 +17,7 @@ from yellowbooks.api.audit import Audit, Plan, unaudited
 from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
-from yellowbooks.api.jobs import Find, Refuse, answer_request_name, counted, enqueue_route, follow_route
+from yellowbooks.api.jobs import Find, Refuse, Trace, answer_request_name, counted, enqueue_route, follow_route
 from yellowbooks.api.keys import Guard, guard
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
@@ -63,6 +63,7 @@ class ApiParts:
     start: Callable[[], Awaitable[None]] = _nothing
     metrics: MetricsPage | None = None
     refused: Refuse = lambda _kind, _reason: None
+    trace: Trace | None = None
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -105,7 +106,7 @@ def _problems(parts: ApiParts) -> dict[int | type[Exception], Any]:
 
 def _enqueue_routes(parts: ApiParts, intake: Intake, callers: Guard) -> list[Any]:
     return [
-        enqueue_route(kind, intake, parts.find, callers, parts.refused, parts.answers.get(kind.name))
+        enqueue_route(kind, intake, parts.find, callers, parts.refused, parts.answers.get(kind.name), parts.trace)
         for kind in parts.kinds
     ]
 

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -22,6 +23,9 @@ Find = Callable[[str], Awaitable[Job | None]]
 
 Refuse = Callable[[str, str], None]
 """Hears of a request that made no job: the kind, and why in one word."""
+
+Trace = Callable[[str, Mapping[str, str]], AbstractContextManager[tuple[bytes, Callable[[int, str], None]]]]
+"""Begins the span of a request from its kind and headers: what goes with the job, and what hears of the answer."""
 
 FULL_RETRY_MS = 30_000
 WORDS = {"seen": "duplicate", "limited": "limited", "full": "full"}
@@ -43,10 +47,24 @@ async def answer_request_name(message: Message, scope: Scope) -> None:
 
 
 def enqueue_route(
-    kind: Kind[Any], intake: Intake, find: Find, guard: Guard, refuse: Refuse, more: Mapping[str, str] | None = None
-) -> HTTPRouteHandler:
+    kind: Kind[Any], intake: Intake, find: Find, guard: Guard, refuse: Refuse, more: Mapping[str, str] | None = None,
+    trace: Trace | None = None,
+) -> HTTPRouteHandler:  # fmt: skip
     """`POST /api/jobs/<kind>`; its 202 also says `more`."""
     taken = ENQUEUED | dict(more or {})
+
+    async def take(request: Request[Any, Any, Any], body: bytes, carried: bytes) -> Response[dict[str, Any]]:
+        name = request.scope["state"][REQUEST] = request_name(request.headers.get(REQUEST))
+        try:
+            if request.content_type[0] != "application/json":
+                raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
+            job_id, receipt = await intake.admit(kind, kind.parse(body), request=name, trace=carried)
+        except (Invalid, QueueUnavailable) as error:
+            refuse(kind.name, "invalid" if isinstance(error, Invalid) else "unavailable")
+            raise
+        if receipt.word != "admitted":
+            refuse(kind.name, WORDS[receipt.word])
+        return await _answer(job_id, receipt, find, taken)
 
     @post(
         f"/api/jobs/{kind.name}",
@@ -57,17 +75,12 @@ def enqueue_route(
         operation_id=f"enqueue-{kind.name}",
     )
     async def enqueue(request: Request[Any, Any, Any], body: RawBody) -> Response[dict[str, Any]]:
-        name = request.scope["state"][REQUEST] = request_name(request.headers.get(REQUEST))
-        try:
-            if request.content_type[0] != "application/json":
-                raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
-            job_id, receipt = await intake.admit(kind, kind.parse(body), request=name)
-        except (Invalid, QueueUnavailable) as error:
-            refuse(kind.name, "invalid" if isinstance(error, Invalid) else "unavailable")
-            raise
-        if receipt.word != "admitted":
-            refuse(kind.name, WORDS[receipt.word])
-        return await _answer(job_id, receipt, find, taken)
+        if trace is None:
+            return await take(request, body, b"")
+        with trace(kind.name, request.headers) as (carried, answered):
+            response = await take(request, body, carried)
+            answered(response.status_code or 202, response.headers.get("Location", ""))
+            return response
 
     return enqueue
 

@@ -28,6 +28,7 @@ class Lease(msgspec.Struct, frozen=True):
 
     `created` is when the job was admitted and `started` when this attempt was (ms since 1970, the queue's clock);
     `attempt` counts from 1; `uncertain` is how often the effect of an earlier attempt was in doubt.
+    `trace` is the trace context that came with the job (25 bytes: trace id, span id, flags), or empty.
     """
 
     job_id: str
@@ -39,6 +40,7 @@ class Lease(msgspec.Struct, frozen=True):
     token: str
     payload: bytes
     holder: Holder
+    trace: bytes = b""
 
     def __repr__(self) -> str:
         return f"Lease({self.job_id!r}, {self.kind!r}, attempt={self.attempt})"
@@ -64,6 +66,7 @@ class ThreadLease:
         self._loop = loop
         self.job_id, self.kind, self.attempt = lease.job_id, lease.kind, lease.attempt
         self.created, self.started, self.uncertain = lease.created, lease.started, lease.uncertain
+        self.trace = lease.trace
 
     def commit(self) -> None:
         """As `Lease.commit`."""

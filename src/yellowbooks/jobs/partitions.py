@@ -99,13 +99,14 @@ class Partitions(Queue):
     # Verbs of the callers
 
     async def admit(
-        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None, request: str | None = None
-    ) -> tuple[str, Receipt]:
+        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None, request: str | None = None,
+        trace: bytes = b"",
+    ) -> tuple[str, Receipt]:  # fmt: skip
         part = self._part_for(kind, payload)
         first = await self._first(payload.job_id, part)
         if payload.job_id is not None and first is not part:
             return payload.job_id, await _seen(first, payload.job_id)
-        return await part.admit(kind, payload, delay=delay, lane=lane, request=request)
+        return await part.admit(kind, payload, delay=delay, lane=lane, request=request, trace=trace)
 
     async def admit_many(
         self, kind: Kind[P], payloads: Iterable[P], *, delay: float = 0.0, lane: Lane | None = None

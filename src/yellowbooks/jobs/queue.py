@@ -85,11 +85,12 @@ class Queue:
     # Verbs of the callers
 
     async def admit(
-        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None, request: str | None = None
-    ) -> tuple[str, Receipt]:
+        self, kind: Kind[P], payload: P, *, delay: float = 0.0, lane: Lane | None = None, request: str | None = None,
+        trace: bytes = b"",
+    ) -> tuple[str, Receipt]:  # fmt: skip
         """Take one job in, to run after `delay` seconds. Gives its id (the caller's `job_id`, or a new one) and what
-        became of the request, which the job log finds under the name `request`."""
-        pair = self._admission(kind, payload, delay, lane, secrets.token_bytes(6), request)
+        became of the request, which the log finds as `request`. `trace` goes with the job: see `Lease.trace`."""
+        pair = self._admission(kind, payload, delay, lane, secrets.token_bytes(6), request, trace)
         return pair[0].id, await self._admissions(pair)
 
     async def admit_many(
@@ -367,21 +368,22 @@ class Queue:
         return secrets.token_hex(10)
 
     def _admission(
-        self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes, request: str | None = None
-    ) -> tuple[Admission, bytes]:
+        self, kind: Kind[P], payload: P, delay: float, lane: Lane | None, nonce: bytes, request: str | None = None,
+        trace: bytes = b"",
+    ) -> tuple[Admission, bytes]:  # fmt: skip
         wanted = admission(kind, payload, payload.job_id or self.new_id(), delay, request)
         # An id that was made here comes again only as the same request told twice; nothing need tell the two apart.
-        return wanted, body_of(kind, payload, lane, nonce if payload.job_id else b"")
+        return wanted, body_of(kind, payload, lane, (nonce if payload.job_id else b"") + trace)
 
     def _leases(self, claim_id: str, at: int, found: Sequence[bytes]) -> Iterable[Lease]:
         """A record that still says «enqueued» is as it was before this claim; else an earlier call claimed it."""
         for n in range(0, len(found), 2):
             if (job := record.claimed(found[n + 1])) is None:
                 continue
-            before, attempts, uncertain, created, started, token, kind, payload = job
+            before, attempts, uncertain, created, started, token, kind, payload, trace = job
             if before:
                 token, attempts, started = f"{claim_id}{n // 2:02d}", attempts + 1, at
-            yield Lease(found[n].decode(), kind, attempts, created, started, uncertain, token, payload, self)
+            yield Lease(found[n].decode(), kind, attempts, created, started, uncertain, token, payload, self, trace)
 
     async def _admit(self, pairs: Sequence[tuple[Admission, bytes]]) -> list[Receipt]:
         bodies = [body for _, body in pairs]

@@ -1,7 +1,8 @@
 """A job as the queue stores it: written by the caller, changed by the scripts, read back here.
 
 A record is a head of fixed length that belongs to the scripts, then the body: fingerprint, lane, attempts, flags, kind,
-account, nonce, and the payload. Both layouts stand in `transitions/prelude.lua` too; a test compares them.
+account, nonce, and the payload. Behind the nonce, within its length, stands the trace context of a job that is traced:
+a version that knows of none passes it over. Both layouts stand in `transitions/prelude.lua` too; a test compares them.
 """
 
 import struct
@@ -21,6 +22,7 @@ ENQUEUED = 1 + STATES.index(State.ENQUEUED)
 HOLD, EXCLUSIVE = 1, 2
 COMMITTED, STORIED = 1, 2  # marks: past the point of no return; the claim stands in the story
 NO_TOKEN = bytes(16)
+TRACE_SIZE = 25  # trace id, span id and flags (W3C Trace Context, 3.2.2) as bytes
 
 
 class One(msgspec.Struct, array_like=True):
@@ -116,17 +118,20 @@ def stored_of(raw: bytes) -> tuple[str, bytes] | None:
     return (record.kind, record.payload) if record and record.payload else None
 
 
-def claimed(raw: bytes) -> tuple[bool, int, int, int, int, str, str, bytes] | None:
+def claimed(raw: bytes) -> tuple[bool, int, int, int, int, str, str, bytes, bytes] | None:
     """What a lease needs of a record that was claimed, in a third of the time of `parse`: whether it is as it was
-    before the claim, attempts, uncertain, created, started, token, kind, payload. None where it cannot be read."""
+    before the claim, attempts, uncertain, created, started, token, kind, payload, trace context. None where it cannot
+    be read."""
     try:
         (_, state, attempts, _, token, started, _, _, _, uncertain, _, _, created) = HEAD.unpack_from(raw)
         kind_at = HEAD.size + BODY.size + 1
         account_at = kind_at + raw[kind_at - 1] + 1
         nonce_at = account_at + raw[account_at - 1] + 1
+        payload_at = nonce_at + raw[nonce_at - 1]
         return (
             state == ENQUEUED, attempts, uncertain, _number(created), _number(started), token.decode("latin-1"),
-            raw[kind_at : account_at - 1].decode(), raw[nonce_at + raw[nonce_at - 1] :],
+            raw[kind_at : account_at - 1].decode(), raw[payload_at:],
+            raw[payload_at - TRACE_SIZE : payload_at] if payload_at - nonce_at >= TRACE_SIZE else b"",
         )  # fmt: skip
     except (struct.error, IndexError, UnicodeDecodeError):
         return None

@@ -8,12 +8,14 @@ from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.mail import make_signer, open_letters
 from yellowbooks.wiring.notme import links, revoke_keys
 from yellowbooks.wiring.queue import kinds, open_queue
+from yellowbooks.wiring.tracing import check_tracing
 from yellowbooks.wiring.webhooks import webhook_keys
 
 
 def check(settings: Settings) -> None:
     """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
     kinds(settings)
+    check_tracing(settings)
     if settings.notify and not settings.mail_secret:
         raise SettingsError(
             "YB_NOTIFY: devices are remembered as keyed hashes, so YB_MAIL_SECRET must be set; "

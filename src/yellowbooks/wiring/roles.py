@@ -22,6 +22,7 @@ from yellowbooks.wiring.notices import answers, worker_kinds
 from yellowbooks.wiring.notme import not_me_routes
 from yellowbooks.wiring.operators import operators_parts
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
+from yellowbooks.wiring.tracing import make_tracing
 from yellowbooks.wiring.webhooks import webhook_routes
 
 Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
@@ -45,8 +46,10 @@ class Roles:
         """
         beside = open_queue(self.settings)
         known, tell = breakers(beside, self.tell)
-        mailer = make_mailer(self.settings, tell)
+        mailer, tracing = make_mailer(self.settings, tell), make_tracing(self.settings, "worker")
+        mailer = tracing.mailer(mailer) if tracing else mailer
         every = worker_kinds(self.settings, mailer, beside, self.tell)
+        every = [tracing.kind(kind) for kind in every] if tracing else every
 
         async def run(stop: asyncio.Event, at_once: asyncio.Event) -> None:
             await look_at_server(self.settings, self.tell)
@@ -68,6 +71,8 @@ class Roles:
                 await mailer.aclose()
                 await known.aclose()
                 await beside.close()
+                if tracing:
+                    await asyncio.to_thread(tracing.close)
 
         _run(run)
 
@@ -136,11 +141,14 @@ class Roles:
         intake = open_intake(self.settings, queue, known, self.tell)
         page, refusals = metrics_page(self.settings, queue, known)
         webhooks = webhook_routes(self.settings, intake, known[0], self.tell, refusals)
+        tracing = make_tracing(self.settings, "api")
 
         async def close() -> None:
             await desk.close()
             await refusals.aclose()
             await queue.close()
+            if tracing:
+                await asyncio.to_thread(tracing.close)
 
         return create_app(
             ApiParts(
@@ -164,6 +172,7 @@ class Roles:
                 metrics=page,
                 refused=refusals,
                 answers=answers(self.settings),
+                trace=tracing.request if tracing else None,
             )
         )
 
