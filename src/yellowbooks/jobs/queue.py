@@ -73,9 +73,8 @@ class Queue:
         self.tag = f"{{yb:{name}:{partition}}}"
         self.link = Link(url, self.tag, replicas)
         self._url, self._beside = url, list[Link]()
-        self.lease = lease
         self.id = secrets.token_urlsafe(6)
-        self._lease_ms = round(lease * 1000)
+        self.lease, self._lease_ms = lease, round(lease * 1000)
         self._retention_ms, self._dead_retention_ms = round(retention * 1000), round(dead_retention * 1000)
         self._backlog, self._release = backlog, release
         self._claims, self._claiming = 0, asyncio.Lock()
