@@ -22,7 +22,7 @@ from yellowbooks.wiring.notices import answers, worker_kinds
 from yellowbooks.wiring.notme import not_me_routes
 from yellowbooks.wiring.operators import operators_parts
 from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
-from yellowbooks.wiring.tracing import make_tracing
+from yellowbooks.wiring.tracing import close_tracing, make_tracing
 from yellowbooks.wiring.webhooks import webhook_routes
 
 Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
@@ -71,8 +71,7 @@ class Roles:
                 await mailer.aclose()
                 await known.aclose()
                 await beside.close()
-                if tracing:
-                    await asyncio.to_thread(tracing.close)
+                await close_tracing(tracing)
 
         _run(run)
 
@@ -147,8 +146,7 @@ class Roles:
             await desk.close()
             await refusals.aclose()
             await queue.close()
-            if tracing:
-                await asyncio.to_thread(tracing.close)
+            await close_tracing(tracing)
 
         return create_app(
             ApiParts(

@@ -1,5 +1,6 @@
 """Traces, where YB_TRACES says where they go; without it nothing is imported."""
 
+import asyncio
 import importlib.util
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,12 @@ def make_tracing(settings: Settings, role: str) -> "Tracing | None":
     from yellowbooks.tracing import Tracing
 
     return Tracing(role, __version__, BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.traces)))
+
+
+async def close_tracing(tracing: "Tracing | None") -> None:
+    """Send what is left, where spans were made."""
+    if tracing:
+        await asyncio.to_thread(tracing.close)
 
 
 def _found(module: str) -> bool:
