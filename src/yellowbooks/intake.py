@@ -34,7 +34,7 @@ Tell = Callable[..., None]
 
 
 class Kept(msgspec.Struct, array_like=True):
-    """A job on disk: its payload as the queue would store it (sealed, where there is a seal), the request's name and trace.
+    """A job on disk: its payload as the queue would store it (sealed, where there is a seal), and whence it came.
 
     `at` is when it was taken in, ms since 1970.
     """
@@ -117,9 +117,7 @@ class Intake:
 
     # To the disk
 
-    async def _keep_one(
-        self, kind: Kind[Any], payload: Any, request: str | None, trace: bytes
-    ) -> tuple[str, Receipt]:
+    async def _keep_one(self, kind: Kind[Any], payload: Any, request: str | None, trace: bytes) -> tuple[str, Receipt]:
         at = round(time.time() * 1000)
         dated = payload.dated(at)
         record = msgspec.msgpack.encode(Kept(kind.name, payload.job_id, kind.encode(dated), at, request, trace))

@@ -72,8 +72,7 @@ class Queue:
     ) -> None:
         self.tag = f"{{yb:{name}:{partition}}}"
         self.link = Link(url, self.tag, replicas)
-        self._url, self._beside = url, list[Link]()
-        self.id = secrets.token_urlsafe(6)
+        self.id, self._url, self._beside = secrets.token_urlsafe(6), url, list[Link]()
         self.lease, self._lease_ms = lease, round(lease * 1000)
         self._retention_ms, self._dead_retention_ms = round(retention * 1000), round(dead_retention * 1000)
         self._backlog, self._release = backlog, release

@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import uvloop
 
@@ -14,16 +14,12 @@ from yellowbooks.jobs import Partitions, Worker
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.alerts import alert_watch
-from yellowbooks.wiring.intake import open_intake
-from yellowbooks.wiring.log import LogReader, database_url
-from yellowbooks.wiring.mail import bounce_intake, make_mailer, open_inbox
-from yellowbooks.wiring.metrics import breakers, counted, metrics_page
-from yellowbooks.wiring.notices import answers, worker_kinds
-from yellowbooks.wiring.notme import not_me_routes
-from yellowbooks.wiring.operators import operators_parts
-from yellowbooks.wiring.queue import kinds, look_at_server, open_queue, schedules
+from yellowbooks.wiring.log import database_url
+from yellowbooks.wiring.mail import make_mailer
+from yellowbooks.wiring.metrics import breakers, counted
+from yellowbooks.wiring.notices import worker_kinds
+from yellowbooks.wiring.queue import look_at_server, open_queue, schedules
 from yellowbooks.wiring.tracing import close_tracing, make_tracing
-from yellowbooks.wiring.webhooks import webhook_routes
 
 Stop = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
@@ -113,11 +109,12 @@ class Roles:
 
     def api(self, listener: socket.socket) -> None:
         """Serve HTTP on a socket that is already bound."""
+        from yellowbooks.wiring.app import make_app
         from yellowbooks.wiring.serve import serve
 
         url = "http://{}:{}".format(*listener.getsockname()[:2])
         drain = self.settings.drain if self.announced else 0.0  # nobody stands before the API of `up`
-        serve(self._app, listener, drain, self.tell, lambda: self._announce(url=url))
+        serve(partial(make_app, self.settings, self.tell), listener, drain, self.tell, lambda: self._announce(url=url))
 
     async def _health(self, host: str, port: int | None, worker: Worker) -> asyncio.Server | None:
         if port is None:
@@ -130,49 +127,6 @@ class Roles:
     def _announce(self, **fields: str) -> None:
         if self.announced:
             self.tell("ready", **fields)
-
-    def _app(self, stopping: Callable[[], bool], draining: Callable[[], bool]) -> Any:
-        from yellowbooks.api import ApiParts, create_app
-        from yellowbooks.dashboard import dashboard_routes
-
-        queue, known, log = open_queue(self.settings), kinds(self.settings), LogReader(self.settings)
-        desk = operators_parts(self.settings, queue, log, known, stopping, self.tell)
-        intake = open_intake(self.settings, queue, known, self.tell)
-        page, refusals = metrics_page(self.settings, queue, known)
-        webhooks = webhook_routes(self.settings, intake, known[0], self.tell, refusals)
-        tracing = make_tracing(self.settings, "api")
-
-        async def close() -> None:
-            await desk.close()
-            await refusals.aclose()
-            await queue.close()
-            await close_tracing(tracing)
-
-        return create_app(
-            ApiParts(
-                queue=queue,
-                intake=intake,
-                kinds=known,
-                find=log.find,
-                inbox=None if self.settings.smtp_url else open_inbox(self.settings),
-                api_keys=self.settings.api_keys,
-                admin_keys=self.settings.admin_keys,
-                tell=self.tell,
-                close=close,
-                bounces=bounce_intake(self.settings, queue),
-                stopping=stopping,
-                operator_routes=[*desk.routes, *dashboard_routes(inbox=not self.settings.smtp_url)],
-                routes=[*webhooks, *not_me_routes(self.settings, queue)],
-                audit=desk.trail,
-                plan=desk.acts.plan,
-                start=desk.acts.start,
-                draining=draining,
-                metrics=page,
-                refused=refusals,
-                answers=answers(self.settings),
-                trace=tracing.request if tracing else None,
-            )
-        )
 
 
 def _run(role: Stop) -> None:

@@ -1,0 +1,62 @@
+"""The API with all its faces."""
+
+from collections.abc import Callable
+from typing import Any
+
+from yellowbooks.api import ApiParts, create_app
+from yellowbooks.dashboard import dashboard_routes
+from yellowbooks.observe import Tell
+from yellowbooks.settings import Settings
+from yellowbooks.wiring.intake import open_intake
+from yellowbooks.wiring.log import LogReader
+from yellowbooks.wiring.mail import bounce_intake, open_inbox
+from yellowbooks.wiring.metrics import metrics_page
+from yellowbooks.wiring.notices import answers
+from yellowbooks.wiring.notme import not_me_routes
+from yellowbooks.wiring.operators import operators_parts
+from yellowbooks.wiring.queue import kinds, open_queue
+from yellowbooks.wiring.tracing import close_tracing, make_tracing
+from yellowbooks.wiring.webhooks import webhook_routes
+
+Says = Callable[[], bool]
+
+
+def make_app(settings: Settings, tell: Tell, stopping: Says, draining: Says) -> Any:
+    """The ASGI application. `stopping` and `draining` say whether it is about to end. Raises `SettingsError`."""
+    queue, known, log = open_queue(settings), kinds(settings), LogReader(settings)
+    desk = operators_parts(settings, queue, log, known, stopping, tell)
+    intake = open_intake(settings, queue, known, tell)
+    page, refusals = metrics_page(settings, queue, known)
+    tracing = make_tracing(settings, "api")
+
+    async def close() -> None:
+        await desk.close()
+        await refusals.aclose()
+        await queue.close()
+        await close_tracing(tracing)
+
+    return create_app(
+        ApiParts(
+            queue=queue,
+            intake=intake,
+            kinds=known,
+            find=log.find,
+            inbox=None if settings.smtp_url else open_inbox(settings),
+            api_keys=settings.api_keys,
+            admin_keys=settings.admin_keys,
+            tell=tell,
+            close=close,
+            bounces=bounce_intake(settings, queue),
+            stopping=stopping,
+            operator_routes=[*desk.routes, *dashboard_routes(inbox=not settings.smtp_url)],
+            routes=[*webhook_routes(settings, intake, known[0], tell, refusals), *not_me_routes(settings, queue)],
+            audit=desk.trail,
+            plan=desk.acts.plan,
+            start=desk.acts.start,
+            draining=draining,
+            metrics=page,
+            refused=refusals,
+            answers=answers(settings),
+            trace=tracing.request if tracing else None,
+        )
+    )
