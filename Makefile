@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock figures bench kills faults rolling explore clean
+.PHONY: help install run test lint lock figures bench kills faults rolling site explore clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -57,6 +57,9 @@ kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/ki
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400
 	$(BIN)/python -m tests.faults.mails --size 4000
+
+site: $(VENV)/.tested   ## make the site of the documents in build/site, and check its links
+	$(BIN)/python scripts/site/build.py
 
 rolling: $(VENV)/.tested   ## restart every role 50 times under load, and count what is lost
 	$(BIN)/python -m tests.rolling --postgres

@@ -194,6 +194,18 @@ def test_the_manifests_hold_together() -> None:
         assert len(list(yaml.safe_load_all(made.stdout))) == sum(1 for _ in core())
 
 
+def test_workers_are_scaled_by_metrics_that_there_are() -> None:
+    [scaled] = [one for _, one in documents() if one["kind"] == "ScaledObject"]
+    assert scaled["spec"]["scaleTargetRef"]["name"] in {one["metadata"]["name"] for one in deployments()}
+    assert 0 < scaled["spec"]["minReplicaCount"] <= scaled["spec"]["maxReplicaCount"]
+    shown = "".join(path.read_text("utf-8") for path in (ROOT / "src/yellowbooks/metrics").glob("*.py"))
+    for trigger in scaled["spec"]["triggers"]:
+        assert (trigger["type"], set(trigger["metadata"])) == ("prometheus", {"serverAddress", "query", "threshold"})
+        assert float(trigger["metadata"]["threshold"]) > 0
+        for name in re.findall(r"yb_\w+", trigger["metadata"]["query"]):
+            assert f'"{name}"' in shown, name
+
+
 def sections(path: Path) -> dict[str, list[str]]:
     """Every key of a unit with its values."""
     found: dict[str, list[str]] = {}
