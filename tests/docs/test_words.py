@@ -109,7 +109,9 @@ def test_links_lead_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in PAGES if name != SYNOPSES])
 def test_code_stands_in_fences(name: str) -> None:
     """An indented block has no language, so nobody knows what to do with it."""
-    assert not [token for token in tokens(PAGES[name]) if token.type == "code_block"]
+    found = list(tokens(PAGES[name]))
+    assert not [token for token in found if token.type == "code_block"]
+    assert {token.info for token in found if token.type == "fence" and token.level} <= {"text"}, "only talk in a list"
 
 
 def test_every_page_is_reached_from_the_first_ones() -> None:
