@@ -4,13 +4,15 @@ import asyncio
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
-from litestar import Litestar
+from litestar import Litestar, Request
 
 from tests.conftest import ValkeyServer
 from tests.operators.conftest import Desk, told
 from tests.operators.test_finding import CANARY, EVENT, logged, post, run
 from tests.parts import Ping, eventually, put, take
+from yellowbooks.api import Filter
 from yellowbooks.jobs import Kind, Queue
 from yellowbooks.jobs.outcome import Completed, Dead
 
@@ -404,3 +406,27 @@ async def test_every_route_of_operators_asks_for_their_key(desk: Desk) -> None:
                     assert reply.status_code == 401, (method, path)
                     asked += 1
     assert asked > 40
+
+
+async def test_a_half_done_act_is_finished_by_another_process_once_its_seat_is_free(acting: Desk, queue: Queue) -> None:
+    ids = await bury(queue, 2)
+    act = (await acting.acts.plan(_request(), "retry", Filter(delay=3600, ids=ids), 2))["actId"]
+    assert await queue.lock(f"act:{act}", "another", 60)
+    kept, body = await acting.acts._read(act)
+    assert kept
+    assert await acting.acts._replace(msgspec.structs.replace(kept, state="running", at=0.0), body)
+    acting.acts._changed.set()
+    await asyncio.sleep(0.3)
+    assert await states(queue, ids) == {"dead"}
+    await queue.unlock(f"act:{act}", "another")
+    acting.acts._changed.set()
+
+    async def done() -> bool:
+        return (await acting.acts.show(act)).state == "done"
+
+    await eventually(done)
+    assert await states(queue, ids) == {"enqueued"}
+
+
+def _request() -> Request[Any, Any, Any]:
+    return Request({"type": "http", "headers": []})  # type: ignore[typeddict-item,arg-type]
