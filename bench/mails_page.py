@@ -45,7 +45,7 @@ One worker process, 20 connections; each mail is written by the worker. The CPU 
 |---|---|---|---|
 {rows}
 
-{ours}: `bench/peers/ours_mails.py`, 100 jobs at once, with limits, leases, the commit before each text, and events.
+{ours}: `bench/peers/ours_mails.py`, 200 jobs at once, with limits, leases, the commit before each text, and events.
 {pool}: `bench/peers/peer_nodemailer.mjs`, concurrency 100, `pool: true, maxConnections: 20`, completed jobs removed.
 {single}: the same file, concurrency 1, a new connection a mail.
 

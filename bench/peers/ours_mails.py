@@ -17,7 +17,7 @@ from yellowbooks.signin import Letters, SignIn, SignInHandler, kind
 
 ACT, URL, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3])
 SENDER = Mailbox("Yellow Books", "no-reply@example.mn")
-CONCURRENCY = 100
+CONCURRENCY = 200
 
 
 def mailer() -> SmtpMailer:
