@@ -77,6 +77,10 @@ async def desk(own_valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Desk]:
     desk = Desk(own_valkey, tmp_path / "spool")
     yield desk
     await desk.queue.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}  # a call to a server that was killed ends with its loop
+    for one in others:
+        one.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def back(desk: Desk) -> None:
