@@ -21,11 +21,7 @@ def tell(word: str, **fields: Any) -> None:
 async def main(url: str, hook: str, folder: str) -> None:
     """Watch."""
     queue = Queue(url)
-    link = queue.beside("{yb:alerts}")
-
-    async def execute(*command: Any) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
+    execute = queue.beside("{yb:alerts}").execute
     note = AwayNote(Path(folder) / "away.json")
     tell("ready")
     await AlertWatch(queue, State(execute), note, [webhook(hook)], LIMITS, tell, PACE).run(asyncio.Event())

@@ -154,11 +154,7 @@ def test_a_queue_that_is_away_is_told_once_and_its_return_too(
 
 
 def watch(queue: Queue, hook: Hook, told: Told, folder: Path) -> tuple[AlertWatch, State]:
-    link = queue.beside("{yb:alerts}")
-
-    async def execute(*command: Any) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
+    execute = queue.beside("{yb:alerts}").execute
     pace = Pace(look=0.1, seat=1.0, calm=0.3, lasts={"workers": 1.0}, others=1.0)
     limits = {"depth": 2.0, "workers": 1.0}
     return AlertWatch(

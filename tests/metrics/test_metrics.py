@@ -51,11 +51,7 @@ async def nothing() -> None:
 
 
 def page(queue: Queue, before: Any = nothing) -> Page:
-    link = queue.beside("{yb:mail}")
-
-    async def execute(*command: Any) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
+    execute = queue.beside("{yb:mail}").execute
     return Page(
         queue, kinds=["ping"], servers=["mx.example:25"], execute=execute, version="1.2", before=before,
         ambiguous=signin.AMBIGUOUS_TOTAL,
@@ -193,11 +189,7 @@ async def test_a_queue_that_is_away_is_said(own_valkey: ValkeyServer) -> None:
 async def test_breakers_of_many_workers_are_known_while_they_live(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = queue.beside("{yb:mail}")
-
-    async def execute(*command: Any) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
+    execute = queue.beside("{yb:mail}").execute
     await execute("DEL", breakers_module.KEY)
     one, two = Breakers(execute, "w1"), Breakers(execute, "w2")
     for heard in (one, two):

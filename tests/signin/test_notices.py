@@ -31,15 +31,12 @@ class Memory:
         self.notices = self.make()
 
     def make(self, at_once: str = "new_device", limit: int = 10, to: int = 20, total: int = 10_000) -> Notices:
-        async def execute(*command: str | int | bytes) -> Any:
-            return await self.link.reach(lambda: self.link.wire.execute_command(*command))
-
         policy = Policy(
             at_once=at_once,  # type: ignore[arg-type]
             user=Rate(limit, HOUR), recipient=Rate(to, HOUR), everybody=Rate(total, HOUR),
             window=HOUR if at_once == "every" else 7 * DAY,
         )  # fmt: skip
-        self.notices = Notices(execute, SECRET, policy, name=self.name)
+        self.notices = Notices(self.link.execute, SECRET, policy, name=self.name)
         return self.notices
 
     async def sign_in(

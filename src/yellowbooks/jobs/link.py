@@ -145,6 +145,10 @@ class Link:
         """One transition; gives its answer."""
         return (await self.run(verb, **args))[0]
 
+    async def execute(self, *command: str | int | float | bytes) -> Any:
+        """One command, with its keys as they are; gives the reply."""
+        return await self.reach(lambda: self.wire.execute_command(*command))
+
     async def reach(self, command: Callable[[], Awaitable[R]]) -> R:
         """Any command. Every script answers a repeated call alike, so one whose connection broke is tried once more.
 

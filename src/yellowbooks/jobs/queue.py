@@ -138,7 +138,7 @@ class Queue:
         """Block until a job of these kinds may be claimable, at most `seconds`. Gives the key that held the token."""
         keys = [f"{self.tag}:wake:{kind}" for kind in kinds]
         block = min(max(seconds, 0.01), LONGEST_BLOCK)  # Valkey takes 0 for «for ever»
-        found = await self.link.reach(lambda: self.link.wire.execute_command("BLPOP", *keys, block))
+        found = await self.link.execute("BLPOP", *keys, block)
         return found[0] if found else None
 
     async def renew(

@@ -88,7 +88,7 @@ class Turns:
                 self._woken = key
                 self._wakes.set()
             elif key:
-                await part.link.reach(lambda: part.link.wire.execute_command("LPUSH", key, "1"))
+                await part.link.execute("LPUSH", key, "1")
         except QueueUnavailable:
             self._pass_over(part)
         finally:

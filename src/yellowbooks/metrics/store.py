@@ -45,31 +45,28 @@ class Store:
 
     async def position(self) -> str:
         """Where the counts end; "" where nothing was counted yet."""
-        found: bytes | None = await self._run("HGET", self._key, "")
+        found: bytes | None = await self._link.execute("HGET", self._key, "")
         return (found or b"").decode()
 
     async def add(self, after: str, until: str, whole: Tally, minutes: Mapping[int, Tally]) -> str:
         """Add what happened between two positions, where the counts end at the first; gives where they end now."""
         keys = [self._key, *(f"{self._key}:{minute}" for minute in minutes)]
         counts = [_packed(tally) for tally in (whole, *minutes.values())]
-        stands: bytes = await self._run("EVAL", _ADD, len(keys), *keys, after, until, KEPT_SECONDS, *counts)
+        stands: bytes = await self._link.execute("EVAL", _ADD, len(keys), *keys, after, until, KEPT_SECONDS, *counts)
         return stands.decode()
 
     async def bump(self, counts: Mapping[str, int]) -> None:
         """Add to fields that no event tells of."""
-        await self._run("EVAL", _BUMP, 1, self._key, *(word for pair in counts.items() for word in pair))
+        await self._link.execute("EVAL", _BUMP, 1, self._key, *(word for pair in counts.items() for word in pair))
 
     async def whole(self) -> Tally:
         """All that was counted."""
-        return _unpacked(await self._run("HGETALL", self._key))
+        return _unpacked(await self._link.execute("HGETALL", self._key))
 
     async def minutes(self, first: int, last: int) -> dict[int, Tally]:
         """What was counted in these minutes (since 1970), both included; at most 25 hours of them."""
         numbers = range(max(first, last - MOST_MINUTES + 1), last + 1)
-        return {n: _unpacked(await self._run("HGETALL", f"{self._key}:{n}")) for n in numbers}
-
-    async def _run(self, *command: str | int | bytes) -> Any:
-        return await self._link.reach(lambda: self._link.wire.execute_command(*command))
+        return {n: _unpacked(await self._link.execute("HGETALL", f"{self._key}:{n}")) for n in numbers}
 
 
 _BUMP = """#!lua flags=allow-oom

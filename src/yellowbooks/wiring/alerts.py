@@ -4,7 +4,7 @@ import asyncio
 import html
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
@@ -33,13 +33,8 @@ def alert_watch(settings: Settings, queue: "Queue", tell: Tell) -> tuple["AlertW
     if settings.alert_mail:
         send, close = _by_mail(settings, settings.alert_mail)
         sends.append(send)
-    link = queue.beside(ALERTS_TAG)
-
-    async def execute(*command: str | int | bytes) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
-    note = AwayNote(settings.data_dir / "alert-away.json")
-    return AlertWatch(queue, State(execute), note, sends, dict(settings.alert_when), tell), close
+    state, note = State(queue.beside(ALERTS_TAG).execute), AwayNote(settings.data_dir / "alert-away.json")
+    return AlertWatch(queue, state, note, sends, dict(settings.alert_when), tell), close
 
 
 def _by_mail(settings: Settings, recipient: str) -> tuple["Send", Close]:

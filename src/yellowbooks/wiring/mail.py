@@ -1,6 +1,5 @@
 """What sends the mails: letters, mailer, signer, suppression and bounces."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from yellowbooks import signin
@@ -91,17 +90,7 @@ def mail_secret(settings: Settings) -> bytes:
 
 def suppression_list(settings: Settings, queue: Queue) -> SuppressionList:
     """The list of suppressed addresses, over the queue's connections."""
-    return SuppressionList(beside(queue, MAIL_TAG), mail_secret(settings))
-
-
-def beside(queue: Queue, tag: str) -> Callable[..., Awaitable[Any]]:
-    """Runs commands on keys under a tag of our own, over the queue's connections."""
-    link = queue.beside(tag)
-
-    async def execute(*command: str | int | bytes) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
-    return execute
+    return SuppressionList(queue.beside(MAIL_TAG).execute, mail_secret(settings))
 
 
 def bounce_intake(settings: Settings, queue: Queue) -> BounceIntake | None:

@@ -1,6 +1,6 @@
 """What counts and what shows the counts."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from yellowbooks import __version__, signin
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from yellowbooks.metrics import Breakers, CountedSource, Page, Refusals, Teller
 
 MAIL_TAG = "{yb:mail}"
-Execute = Callable[..., Awaitable[Any]]
 
 
 def counted(part: "Queue", tell: Tell) -> tuple["CountedSource", "Teller"]:
@@ -33,7 +32,7 @@ def metrics_page(settings: Settings, queue: "Queue", kinds: Sequence["Kind[Any]"
         queue,
         kinds=[kind.name for kind in kinds],
         servers=[str(SmtpServer.parse(url)) for url in settings.smtp_url],
-        execute=_beside(queue),
+        execute=queue.beside(MAIL_TAG).execute,
         version=__version__,
         ambiguous=signin.AMBIGUOUS_TOTAL,
         before=refusals.add,
@@ -45,19 +44,10 @@ def breakers(queue: "Queue", tell: Tell) -> tuple["Breakers", Tell]:
     """What keeps a worker's open breakers known, and a `tell` that it hears."""
     from yellowbooks.metrics import Breakers
 
-    heard = Breakers(_beside(queue), queue.id)
+    heard = Breakers(queue.beside(MAIL_TAG).execute, queue.id)
 
     def tell_both(word: str, **fields: Any) -> None:
         heard.hear(word, **fields)
         tell(word, **fields)
 
     return heard, tell_both
-
-
-def _beside(queue: "Queue") -> Execute:
-    link = queue.beside(MAIL_TAG)
-
-    async def execute(*command: str | int | bytes) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
-    return execute

@@ -7,7 +7,7 @@ from yellowbooks.jobs import Backoff, Kind, Queue, Rate
 from yellowbooks.mail import Mailer
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
-from yellowbooks.wiring.mail import beside, mail_secret, sign_in_handler
+from yellowbooks.wiring.mail import mail_secret, sign_in_handler
 from yellowbooks.wiring.notme import not_me_kinds
 from yellowbooks.wiring.queue import SIGN_IN, kinds, make_seal, sign_in_finder
 
@@ -34,7 +34,7 @@ def device_memory(settings: Settings, queue: Queue) -> signin.Notices | None:
     found = policy(settings)
     if found is None:
         return None
-    execute, seal = beside(queue, f"{{yb:{NOTICES}}}"), make_seal(settings)
+    execute, seal = queue.beside(f"{{yb:{NOTICES}}}").execute, make_seal(settings)
     return signin.Notices(execute, mail_secret(settings), found, name=NOTICES, seal=seal)
 
 

@@ -94,12 +94,7 @@ def operators_parts(
     watch = room.Watch(queue)
     desk = room.Desk(queue=queue, log=log, kinds={kind.name: kind for kind in kinds}, mails=ShownMails(settings))
     trail = room.Trail(desk, lambda: search_secret(settings))
-    link = queue.beside(ACTS_TAG)
-
-    async def execute(*command: str | int | bytes) -> Any:
-        return await link.reach(lambda: link.wire.execute_command(*command))
-
-    acts = room.DelayedActs(queue, execute, trail, tell)
+    acts = room.DelayedActs(queue, queue.beside(ACTS_TAG).execute, trail, tell)
     routes = [
         *room.live_routes(room.Now(queue, watch, log), watch, acts.recent, stopping),
         *room.finding_routes(desk),
