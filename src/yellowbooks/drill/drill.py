@@ -8,16 +8,15 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from yellowbooks.drill.report import Report
 from yellowbooks.drill.sink import NOBODY, Sink
 from yellowbooks.embedded import valkey_command, valkey_environment
-from yellowbooks.jobs import Backoff, Job, Queue, QueueUnavailable, Rate, State
+from yellowbooks.jobs import Backoff, Job, Queue, Rate, State, patiently
 from yellowbooks.processes import Child, role
 from yellowbooks.settings import NAMES, inherited
 from yellowbooks.signin import SignIn, kind
@@ -33,7 +32,6 @@ END_SECONDS = 2.0
 UNDER_WAY = (State.SCHEDULED, State.ENQUEUED, State.PROCESSING, State.RETRYING)
 
 Say = Callable[[str], None]
-R = TypeVar("R")
 
 
 class Drill:
@@ -94,14 +92,14 @@ class Drill:
             name = NOBODY if number % DEAD_EVERY == DEAD_EVERY - 1 else "person"
             address = f"{name}-{number}@drill.example"
             event = SignIn(job_id=f"drill-{number}", user_id=f"user-{number}", email=address, provider="github")
-            _, receipt = await self._patiently(partial(queue.admit, self._kind, event))
+            _, receipt = await patiently(partial(queue.admit, self._kind, event), REACH_SECONDS)
             if receipt.word in ("admitted", "seen"):
                 self._jobs[address] = f"drill-{number}"
 
     async def _sending(self, queue: Queue, pid: int) -> int:
         """Wait until this worker has mails under way, taking in more where all were sent; how many it has."""
         while True:
-            survey = await self._patiently(lambda: queue.survey(NAMED))
+            survey = await patiently(lambda: queue.survey(NAMED), REACH_SECONDS)
             ours = {name for name, one in dict(survey.workers).items() if one.about.endswith(f":{pid}")}
             sending = sum(one.worker in ours for one in survey.running)
             if sending or time.monotonic() > self._until:
@@ -112,7 +110,7 @@ class Drill:
         """Every job as it is when all have ended, or the time is up."""
         ids = list(self._jobs.values())
         while True:
-            found = {job_id: await self._patiently(partial(queue.show, job_id)) for job_id in ids}
+            found = {job_id: await patiently(partial(queue.show, job_id), REACH_SECONDS) for job_id in ids}
             waits = [job for job in found.values() if job and job.state in UNDER_WAY]
             if not waits or time.monotonic() > self._until:
                 return found
@@ -136,7 +134,7 @@ class Drill:
         try:
             for child in self._children:
                 child.start()
-            await self._patiently(queue.ping)
+            await patiently(queue.ping, REACH_SECONDS)
             self._step(f"a Valkey ({valkey.pid}), {WORKERS} workers and a mail server of its own have started")
             yield queue
         finally:
@@ -147,16 +145,6 @@ class Drill:
                 await asyncio.to_thread(child.end, END_SECONDS)
             log.close()
             await self._sink.close()
-
-    async def _patiently(self, call: Callable[[], Awaitable[R]]) -> R:
-        until = time.monotonic() + REACH_SECONDS
-        while True:
-            try:
-                return await call()
-            except QueueUnavailable:
-                if time.monotonic() > until:
-                    raise
-            await asyncio.sleep(0.1)
 
     def _step(self, what: str) -> None:
         self._report.steps.append(what)

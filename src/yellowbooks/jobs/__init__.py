@@ -10,9 +10,9 @@ from yellowbooks.jobs.fitness import Unfit, judge, measure
 from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
-from yellowbooks.jobs.link import QueueUnavailable
+from yellowbooks.jobs.link import QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain, Unknown, Unreadable
-from yellowbooks.jobs.partitions import Partitions
+from yellowbooks.jobs.partitions import Partitions, parts_of
 from yellowbooks.jobs.payloads import payload_of
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.resealing import reseal
@@ -67,6 +67,8 @@ __all__ = [
     "find",
     "judge",
     "measure",
+    "parts_of",
+    "patiently",
     "payload_of",
     "reseal",
     "unhandled",

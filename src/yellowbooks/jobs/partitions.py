@@ -45,8 +45,7 @@ class Part(Queue):
     def __init__(self, url: str, number: int, count: int, worker: str, backlog: int, **options: Any) -> None:
         super().__init__(url, partition=number, backlog=max(1, backlog // count), **options)
         self.id = worker + LETTERS[number]
-        self.number, self._count = number, count
-        self.pace = REOPENING_PACE / count
+        self.number, self._count, self.pace = number, count, REOPENING_PACE / count
         self._shares: dict[str, Kind[Any]] = {}
 
     def new_id(self) -> str:
@@ -394,3 +393,8 @@ async def _shown(part: Part, job_ids: list[str]) -> list[Job | None]:
 
 def _died(job: Job) -> int:
     return job.ended or 0
+
+
+def parts_of(queue: Queue) -> tuple[Queue, ...]:
+    """The partitions of a queue; a plain queue is its own only one."""
+    return queue.parts if isinstance(queue, Partitions) else (queue,)

@@ -6,7 +6,7 @@ from typing import Any
 from yellowbooks.jobs import record
 from yellowbooks.jobs.kind import Kind, Payload
 from yellowbooks.jobs.outcome import Unknown
-from yellowbooks.jobs.partitions import Partitions
+from yellowbooks.jobs.partitions import parts_of
 from yellowbooks.jobs.queue import Queue
 
 
@@ -15,7 +15,7 @@ async def payload_of(queue: Queue, kinds: Sequence[Kind[Any]], job_id: str) -> t
 
     Raises `Unknown` where its kind or version is not known here, `Unreadable` where it is spoilt.
     """
-    for part in queue.parts if isinstance(queue, Partitions) else (queue,):
+    for part in parts_of(queue):
         found = record.parse(await _stored(part, job_id) or b"")
         if found and found.payload:
             kind = next((one for one in kinds if one.name == found.kind), None)

@@ -8,7 +8,7 @@ from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.outcome import Failure
-from yellowbooks.jobs.partitions import Partitions
+from yellowbooks.jobs.partitions import parts_of
 from yellowbooks.jobs.queue import Queue
 
 SCANNED = 1000  # keys that one step of the walk looks at
@@ -21,7 +21,7 @@ async def reseal(queue: Queue, kinds: Sequence[Kind[Any]]) -> dict[str, int]:
     """
     counts = {"resealed": 0, "current": 0, "changed": 0, "unreadable": 0}
     known = {kind.name: kind for kind in kinds}
-    for part in queue.parts if isinstance(queue, Partitions) else (queue,):
+    for part in parts_of(queue):
         await _of_one(part, known, counts)
     return counts
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from yellowbooks.jobs import Queue, QueueUnavailable, Survey
+from yellowbooks.jobs import Queue, QueueUnavailable, Survey, parts_of
 from yellowbooks.metrics.breakers import Execute, open_breakers
 from yellowbooks.metrics.fold import RUN_EDGES, WAIT_EDGES, Tally
 from yellowbooks.metrics.refusals import REASONS
-from yellowbooks.metrics.store import Store, parts_of
+from yellowbooks.metrics.store import Store
 from yellowbooks.metrics.text import Family, render
 
 ANSWER_SECONDS = 5.0  # what the queue gets; a scrape that waits longer is lost anyway

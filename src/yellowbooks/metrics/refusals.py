@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections import Counter
 
-from yellowbooks.jobs import Queue, QueueUnavailable
-from yellowbooks.metrics.store import Store, parts_of
+from yellowbooks.jobs import Queue, QueueUnavailable, parts_of
+from yellowbooks.metrics.store import Store
 
 REASONS = ("duplicate", "limited", "full", "invalid", "unauthorized", "too_large", "unavailable", "failed")
 ADD_SECONDS = 1.0

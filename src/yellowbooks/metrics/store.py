@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from yellowbooks.jobs import Partitions, Queue
+from yellowbooks.jobs import Queue, parts_of
 from yellowbooks.metrics.fold import Tally
 
 KEPT_SECONDS = 26 * 3600
@@ -29,11 +29,6 @@ end
 redis.call('HSET', KEYS[1], '', ARGV[2])
 return ARGV[2]
 """
-
-
-def parts_of(queue: Queue) -> tuple[Queue, ...]:
-    """The partitions of a queue; a plain queue is its own only one."""
-    return queue.parts if isinstance(queue, Partitions) else (queue,)
 
 
 class Store:

@@ -10,7 +10,7 @@ from functools import partial
 import uvloop
 
 from yellowbooks.health import answer
-from yellowbooks.jobs import Partitions, Worker
+from yellowbooks.jobs import Worker, parts_of
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.alerts import alert_watch
@@ -85,8 +85,7 @@ class Roles:
             queue = open_queue(self.settings)
             watch, close_watch = alert_watch(self.settings, queue, self.tell)
             try:
-                parts = queue.parts if isinstance(queue, Partitions) else [queue]
-                sources = [counted(part, self.tell) for part in parts]
+                sources = [counted(part, self.tell) for part in parts_of(queue)]
                 recorders = [
                     Recorder(
                         source,
