@@ -1,6 +1,5 @@
 """Enqueue a job and follow it; every kind gets its POST from its payload type."""
 
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
@@ -15,7 +14,7 @@ from litestar.types import Message, Scope
 from yellowbooks.api.keys import Guard
 from yellowbooks.api.problems import problem, retry_after
 from yellowbooks.intake import Intake
-from yellowbooks.jobs import Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
+from yellowbooks.jobs import REQUEST_NAME, Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
 from yellowbooks.views import job_view
 
 Find = Callable[[str], Awaitable[Job | None]]
@@ -32,12 +31,11 @@ WORDS = {"seen": "duplicate", "limited": "limited", "full": "full"}
 STATUS_WORDS = {400: "invalid", 401: "unauthorized", 413: "too_large", 500: "failed"}
 REQUEST = "x-request-id"
 ENQUEUED = {"status": "enqueued"}
-_NAME = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")  # without an @: a name of a request is shown to whoever operates
 
 
 def request_name(given: str | None) -> str:
     """The caller's X-Request-Id, or a new one where he sent none that is up to 64 letters, digits and . _ : / + = -."""
-    return given if given is not None and _NAME.fullmatch(given) else secrets.token_hex(8)
+    return given if given is not None and REQUEST_NAME.fullmatch(given) else secrets.token_hex(8)
 
 
 async def answer_request_name(message: Message, scope: Scope) -> None:

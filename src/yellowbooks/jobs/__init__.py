@@ -8,7 +8,7 @@ from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.finder import KEY_LENGTH, Finder
 from yellowbooks.jobs.fitness import Unfit, judge, measure
 from yellowbooks.jobs.job import Job, State, failure
-from yellowbooks.jobs.kind import JOB_ID, Fault, Invalid, Kind, Payload, Rate, Recovery, unhandled
+from yellowbooks.jobs.kind import JOB_ID, REQUEST_NAME, Fault, Invalid, Kind, Payload, Rate, Recovery, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain, Unknown, Unreadable
@@ -26,6 +26,7 @@ from yellowbooks.jobs.worker import Worker
 __all__ = [
     "JOB_ID",
     "KEY_LENGTH",
+    "REQUEST_NAME",
     "Backoff",
     "Batch",
     "BrokenSeal",

@@ -17,6 +17,7 @@ from yellowbooks.jobs.seal import MARK, Broken, Seal, UnknownKey
 from yellowbooks.jobs.stored import Stored
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
+REQUEST_NAME = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")  # without an @: it is shown to whoever operates
 LANES = ("high", "normal", "low")
 Lane = Literal["high", "normal", "low"]
 

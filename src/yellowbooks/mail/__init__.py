@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from yellowbooks.mail.bounce import NoReport
+from yellowbooks.mail.breaker import quiet
 from yellowbooks.mail.dkim import Key, Signer, make_key
 from yellowbooks.mail.identity import fold, name_in, name_of
 from yellowbooks.mail.inbox import Inbox, InboxEntry, InboxMail, shown_parts
@@ -71,5 +72,6 @@ __all__ = [
     "make_key",
     "name_in",
     "name_of",
+    "quiet",
     "shown_parts",
-]  # fmt: skip
+]

@@ -12,6 +12,10 @@ EARLY = 0.8  # of that wait: one who comes a little early by his own clock may t
 Tell = Callable[..., None]
 
 
+def quiet(_word: str, **_fields: object) -> None:
+    """A `Tell` where nobody listens."""
+
+
 class Breaker:
     """Lets mails through to one server while it works, and one at a time while it does not.
 

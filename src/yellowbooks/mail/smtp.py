@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from yellowbooks.mail.breaker import AGAIN_SECONDS, MENDED_SECONDS, Breaker, Tell
+from yellowbooks.mail.breaker import AGAIN_SECONDS, MENDED_SECONDS, Breaker, Tell, quiet
 from yellowbooks.mail.message import Message, check
 from yellowbooks.mail.pool import Bounds, Pool, Shut
 from yellowbooks.mail.reply import ADDRESSED, Reply
@@ -24,10 +24,6 @@ class _Unsent(Exception):
         self.cause, self.final = cause, final
 
 
-def _quiet(_word: str, **_fields: object) -> None:
-    """Nobody listens."""
-
-
 class SmtpMailer:
     """Sends mails through the first of `servers` that works. Any number of mails at once.
 
@@ -37,7 +33,7 @@ class SmtpMailer:
 
     def __init__(
         self, servers: Sequence[SmtpServer], helo: str, *, times: Times = TIMES, bounds: Bounds = BOUNDS,
-        tell: Tell = _quiet, again: float = AGAIN_SECONDS, mended: float = MENDED_SECONDS,
+        tell: Tell = quiet, again: float = AGAIN_SECONDS, mended: float = MENDED_SECONDS,
     ) -> None:  # fmt: skip
         self._routes = [_Route(one, helo, times, bounds, Breaker(str(one), tell, again=again, mended=mended))
                         for one in servers]  # fmt: skip

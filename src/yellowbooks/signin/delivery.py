@@ -18,6 +18,7 @@ from yellowbooks.mail import (
     Suppressions,
     Unusable,
     compose,
+    quiet,
 )
 from yellowbooks.signin.event import wire_address
 from yellowbooks.signin.letter import Letter
@@ -40,10 +41,6 @@ Link = Callable[[str, str, str, datetime], str]
 def no_link(_job_id: str, _user_id: str, _language: str, _moment: datetime) -> str:
     """Letters without a link."""
     return ""
-
-
-def quiet(_word: str, **_fields: object) -> None:
-    """Nobody listens."""
 
 
 class Delivery:

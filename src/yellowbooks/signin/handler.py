@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from yellowbooks.jobs import Lease
-from yellowbooks.mail import Mailbox, Mailer, Message, Suppressions
+from yellowbooks.mail import Mailbox, Mailer, Message, Suppressions, quiet
 from yellowbooks.signin.browser import warm_up
-from yellowbooks.signin.delivery import Delivery, Link, Seal, Tell, no_link, post, quiet
+from yellowbooks.signin.delivery import Delivery, Link, Seal, Tell, no_link, post
 from yellowbooks.signin.event import SignIn
 from yellowbooks.signin.letter import Letters
 from yellowbooks.signin.summary import Telling

@@ -1,7 +1,6 @@
 """One request of one source: proved, parted into events, each read, and the sign-ins among them made jobs."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from yellowbooks.jobs import Fault, Invalid, QueueUnavailable, Receipt
+from yellowbooks.jobs import REQUEST_NAME, Fault, Invalid, QueueUnavailable, Receipt
 from yellowbooks.signin import SignIn
 from yellowbooks.webhooks.body import Body, objects
 from yellowbooks.webhooks.normal import Ignored, passed_over, sign_in
@@ -132,7 +131,7 @@ class Intake:
 def _name_of(sent: Sent) -> str | None:
     """What the sender calls this request, where that may be shown to whoever operates: no address is in it."""
     given = next((sent.headers[name] for name in NAMES if name in sent.headers), "")
-    return given if re.fullmatch(r"[A-Za-z0-9._:/+=-]{1,64}", given) else None
+    return given if REQUEST_NAME.fullmatch(given) else None
 
 
 def parted(body: bytes, *, batch: bool) -> list[Body]:

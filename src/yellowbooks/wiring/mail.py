@@ -1,7 +1,5 @@
 """What sends the mails: letters, mailer, signer, suppression and bounces."""
 
-from typing import Any
-
 from yellowbooks import signin
 from yellowbooks.jobs import Queue
 from yellowbooks.mail import (
@@ -15,6 +13,7 @@ from yellowbooks.mail import (
     SmtpServer,
     SuppressionList,
     mailbox,
+    quiet,
 )
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
@@ -40,11 +39,7 @@ def open_letters(settings: Settings, *, plain: bool = False) -> signin.Letters:
         raise SettingsError(f"YB_TEMPLATES_DIR: {error}") from None
 
 
-def _quiet(_word: str, **_fields: Any) -> None:
-    """Nobody listens."""
-
-
-def make_mailer(settings: Settings, tell: Tell = _quiet) -> Mailer:
+def make_mailer(settings: Settings, tell: Tell = quiet) -> Mailer:
     """SMTP where YB_SMTP_URL is set, else the inbox. Raises `SettingsError`."""
     if not settings.smtp_url:
         return open_inbox(settings)
@@ -66,7 +61,7 @@ def make_signer(settings: Settings) -> Signer:
 
 
 def sign_in_handler(
-    settings: Settings, mailer: Mailer, queue: Queue, tell: Tell = _quiet, telling: signin.Telling | None = None
+    settings: Settings, mailer: Mailer, queue: Queue, tell: Tell = quiet, telling: signin.Telling | None = None
 ) -> signin.SignInHandler:
     """What does the sign-in job; `queue` lends its connections to the list of suppressed addresses."""
     ours = links(settings)
