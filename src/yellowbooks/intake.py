@@ -118,18 +118,19 @@ class Intake:
     # To the disk
 
     async def _keep_one(self, kind: Kind[Any], payload: Any, request: str | None, trace: bytes) -> tuple[str, Receipt]:
-        at = round(time.time() * 1000)
-        dated = payload.dated(at)
-        record = msgspec.msgpack.encode(Kept(kind.name, payload.job_id, kind.encode(dated), at, request, trace))
+        at, job_id = round(time.time() * 1000), payload.job_id
+        stored = kind.encode(payload.dated(at))
+        # Known before it is on the disk: whoever follows may have taken it from there before this goes on.
+        self._known[job_id] = _as_job(job_id, kind, at)
         try:
-            await self._keep(record)
+            await self._keep(msgspec.msgpack.encode(Kept(kind.name, job_id, stored, at, request, trace)))
         except (OSError, ValueError) as error:
+            self._known.pop(job_id, None)
             self._refused = time.monotonic()
             self._alarm("spool_full", error=str(error))
             raise QueueUnavailable(f"the queue is away and the disk takes no job ({error})") from error
-        self._known[payload.job_id] = _as_job(payload.job_id, kind, at)
         self._wanted.set()
-        return payload.job_id, Receipt("admitted")
+        return job_id, Receipt("admitted")
 
     async def _write(self, records: list[bytes]) -> list[Place]:
         if self._spool is None:
