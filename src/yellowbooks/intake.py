@@ -24,7 +24,7 @@ from yellowbooks.jobs import (
 )
 from yellowbooks.spool import Place, Spool
 
-PATIENCE_SECONDS = 2.0  # what the queue gets to answer before a job goes to the disk
+PATIENCE_SECONDS = 1.0  # what the queue gets to answer before a job goes to the disk; webhooks wait for 2 s in all
 ADOPT_SECONDS = 5.0
 PAUSES = (0.1, 2.0)  # seconds: the first and the longest between looks whether the queue is back
 ALARM_SECONDS = 60.0

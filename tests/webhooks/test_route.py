@@ -14,8 +14,10 @@ from tests.api.conftest import Api
 from tests.conftest import ValkeyServer
 from tests.parts import Told, take
 from tests.webhooks.cases import OLD_STANDARD, RECORDED, SECRETS, STANDARD, fresh, recorded, signed, source_of
+from yellowbooks.intake import Intake
 from yellowbooks.jobs import Queue
 from yellowbooks.settings import load
+from yellowbooks.spool import Spool
 from yellowbooks.wiring import webhook_routes
 
 TEXT = ",".join(f"{name}:{secret}" for name, secret in SECRETS.items()) + f",own:{OLD_STANDARD}"
@@ -259,6 +261,25 @@ async def test_a_queue_that_hangs_keeps_no_sign_in_waiting(api: Api, own_valkey:
         assert (reply.status_code, reply.json()) == (200, {"claims": body["claims"]})
         assert time.monotonic() - begun < 4  # two seconds are its share, Supabase gives five
         assert api.told.words() == ["missed"]
+    await queue.close()
+
+
+async def test_where_the_disk_takes_it_no_sign_in_is_missed(api: Api, own_valkey: ValkeyServer, tmp_path: Path) -> None:
+    settings = load({"YB_WEBHOOK_SECRETS": TEXT}).settings
+    queue = Queue(own_valkey.url)
+    intake = Intake(queue, [api.kind], Spool(tmp_path / "spool"), api.told)
+    async with api.client(routes=webhook_routes(settings, intake, api.kind, api.told)) as client:
+        body = fresh(by_name["supabase"])
+        assert own_valkey.process
+        own_valkey.process.send_signal(signal.SIGSTOP)
+        try:
+            reply = await Hooks(client, api.told).post("supabase", body)
+        finally:
+            own_valkey.process.send_signal(signal.SIGCONT)
+        assert (reply.status_code, reply.json()) == (200, {"claims": body["claims"]})
+        assert api.told.words() == ["spooling"]
+        assert intake.waiting == 1
+    intake.close()
     await queue.close()
 
 
