@@ -12,29 +12,14 @@ line «Run by `tests/…`» which tests run its files, and each of these tests n
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.docs.page import ROOT, blocks
+
 PAGES = sorted((ROOT / "docs/integrations").glob("*.md"))
 FREE = ("text", "console")
-_FENCE = re.compile(r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<code>.*?)^```$", re.M | re.S)
+_TITLED = re.compile(r"^```(?P<language>\w*) title=\"(?P<title>[^\"]+)\"\n.*?^```$", re.M | re.S)
 _RUN_BY = re.compile(r"^Run by (.+)$", re.M)
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a page: its language, the file it says it is (None: it says nothing), its code."""
-
-    language: str
-    title: str | None
-    code: str
-
-
-def blocks(page: str) -> Iterator[Block]:
-    """The fenced blocks of a page's text."""
-    for found in _FENCE.finditer(page):
-        yield Block(found["language"], found["title"], found["code"])
 
 
 def code_of(title: str, root: Path = ROOT) -> str:
@@ -83,11 +68,9 @@ def rewritten(page: str, root: Path = ROOT) -> str:
     """The page with the code of its files in its blocks. Raises `ValueError` where a file is not there."""
 
     def anew(found: re.Match[str]) -> str:
-        if found["title"] is None:
-            return found[0]
         return f'```{found["language"]} title="{found["title"]}"\n{code_of(found["title"], root)}```'
 
-    return _FENCE.sub(anew, page)
+    return _TITLED.sub(anew, page)
 
 
 if __name__ == "__main__":
