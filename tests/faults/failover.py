@@ -156,12 +156,15 @@ async def killed_node(rig: Rig) -> None:
     victim = cluster.owner(rig.queue.parts[0].tag)
     theirs = [part for part in rig.queue.parts if cluster.owner(part.tag) is victim]
     assert 0 < len(theirs) < PARTITIONS
+    cluster.hold(victim)
     victim.kill()
     rig.tally.fired += 1
     homes = [part.number for part in rig.queue.parts if part not in theirs]
     prefix = next(text for text in map(str, range(1000, 2000)) if home_of(f"{text}0", PARTITIONS) in homes)
     await rig.ask(1, prefix=prefix)
-    await eventually(lambda: rig.effects()[f"{prefix}0"], 1.0)  # nobody has taken over yet, and the others go on
+    await eventually(lambda: rig.effects()[f"{prefix}0"])
+    assert cluster.owner(theirs[0].tag) is victim  # nobody has taken over, and the others go on
+    cluster.release(victim)
     await cluster.moved(theirs[0].tag, victim)
     victim.start()
     await asyncio.gather(*asking)

@@ -214,6 +214,16 @@ class Cluster:
                 return next(node for node in self.nodes if node.port == int(primary[1]))
         raise AssertionError(f"nobody has the slot of {key}")
 
+    def hold(self, victim: Node, word: str = "yes") -> None:
+        """Let no replica take a lost node's slots until `release`."""
+        for node in self.nodes:
+            if node is not victim:
+                node.run("CONFIG", "SET", "cluster-replica-no-failover", word)
+
+    def release(self, victim: Node) -> None:
+        """Let the replicas take over again."""
+        self.hold(victim, "no")
+
     async def moved(self, key: str, old: Node, seconds: float = 30.0) -> Node:
         """Returns when another node than `old` has this key's slot, and gives it."""
         await asyncio.to_thread(wait_for, lambda: self.owner(key) is not old, "nobody took over", seconds)
