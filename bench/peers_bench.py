@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 
 from bench.page import before, write
-from bench.rig import Found, Peer, build, median, rss, running, server
+from bench.rig import Found, Peer, build, median, packaged, rss, running, server
 
 ROUNDS = 3
 OURS = Peer("Yellow Books Jobs", "ours.py", 60_000, 60_000)
@@ -94,13 +94,14 @@ def idle_memory(found: Found) -> None:
 
 
 def growth(found: Found) -> None:
-    """What one of our jobs costs while so many others wait."""
+    """What one of our jobs costs while so many others wait: by the C library's allocator, and by that of packages."""
     costs: dict[tuple[int, str], list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
         for backlog in (1000, 10_000, 100_000, 1_000_000):
-            with server("everysec") as (url, _):
-                for what, value in OURS.run("growth", url, backlog).items():
-                    costs[backlog, what].append(value)
+            for prefix, environment in (("", None), ("packaged ", packaged())):
+                with server("everysec", environment=environment) as (url, _):
+                    for what, value in OURS.run("growth", url, backlog).items():
+                        costs[backlog, prefix + what].append(value)
     for (backlog, what), values in costs.items():
         found["growth"].setdefault(backlog, {})[what] = median(values)
     say("growth", found["growth"])

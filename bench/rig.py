@@ -17,6 +17,7 @@ from typing import Any
 
 from valkey import Valkey
 
+from bench.debian import unpack
 from yellowbooks.embedded import valkey_command, valkey_environment
 
 ROOT = Path(__file__).parent.parent
@@ -88,13 +89,23 @@ class Peer:
         return said(command)
 
 
+def packaged() -> dict[str, str]:
+    """The environment in which the wheel's Valkey has the allocator that packages of Valkey are built with: jemalloc."""
+    place = BUILT / "jemalloc"
+    if not place.exists() and not unpack("libjemalloc2", place):
+        raise SystemExit("jemalloc cannot be had here; apt-get install libjemalloc2, or measure on a Debian")
+    return {"LD_PRELOAD": str(next(place.rglob("libjemalloc.so.2")))}
+
+
 @contextmanager
-def server(fsync: str, port: int = 7391) -> Iterator[tuple[str, "Valkey[bytes]"]]:
-    """A Valkey on 127.0.0.1 for one series."""
+def server(
+    fsync: str, port: int = 7391, environment: dict[str, str] | None = None
+) -> Iterator[tuple[str, "Valkey[bytes]"]]:
+    """A Valkey on 127.0.0.1 for one series, started as the embedded one is, or with an environment of its own."""
     folder = Path(tempfile.mkdtemp(prefix="ybbench"))
     (folder / "valkey").mkdir()
     command = [*valkey_command(folder), "--appendfsync", fsync, "--port", str(port), "--logfile", str(folder / "log")]
-    process = subprocess.Popen(command, env=os.environ | valkey_environment())
+    process = subprocess.Popen(command, env=os.environ | (environment or valkey_environment()))
     client = Valkey(port=port)
     try:
         for _ in range(200):
