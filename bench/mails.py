@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.mails_page import write
-from bench.rig import BUILT, PEERS, ROOT, Found, build, median, node, running, said, server
+from bench.rig import BUILT, PEERS, ROOT, Found, build, median, node, packaged, running, said, server
 
 SINK, FAR, API = 7392, 7393, 7394
 OURS, POOL, SINGLE = "Yellow Books Jobs", "BullMQ + nodemailer, pool of 20", "the original's way"
@@ -98,7 +98,7 @@ def drains(found: Found, size: Size) -> None:
     shutil.copy(PEERS / "peer_nodemailer.mjs", BUILT / "peer_nodemailer.mjs")
     rounds: dict[tuple[str, str], list[float]] = defaultdict(list)
     sides = ((OURS, "work", size.ours), (POOL, "pool", size.pool), (SINGLE, "single", size.single))
-    with server("everysec") as (url, client), sink() as smtp:
+    with server("everysec", environment=packaged()) as (url, client), sink() as smtp:
         path = letter()
         for _ in range(size.rounds):
             for name, how, count in sides:
@@ -117,7 +117,7 @@ def drains(found: Found, size: Size) -> None:
 def round_trips(found: Found, size: Size) -> None:
     """The same worker at 20 ms from the server: pipelined, and where the server does not offer it."""
     rounds: dict[str, list[float]] = defaultdict(list)
-    with server("everysec") as (url, client):
+    with server("everysec", environment=packaged()) as (url, client):
         for _ in range(size.rounds):
             for what, options, count in (("pipelined", (), size.far), ("plain", ("plain",), size.far)):
                 with sink(*options), far(0.02) as smtp:
@@ -134,7 +134,7 @@ def posts(found: Found, size: Size) -> None:
     """From before a POST to the accepted mail, 100 a second, api and worker being processes of their own."""
     rounds: dict[str, list[float]] = defaultdict(list)
     ours = [sys.executable, "-m", "yellowbooks"]
-    with server("everysec") as (url, client), sink() as smtp:
+    with server("everysec", environment=packaged()) as (url, client), sink() as smtp:
         environment = {
             "YB_VALKEY_URL": url,
             "YB_SMTP_URL": smtp,

@@ -31,7 +31,8 @@ def write(found: Found, ours: str, pool: str, single: str, path: Path) -> None:
 `.venv/bin/python -m bench.mails` (a part of `make bench`) sends from the same queue server to the same sink in one run,
 and writes this page: medians. Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}. The sink (`bench/sink.py`) speaks
 PIPELINING, throws mails away and says when the first and the last were accepted: the rates are between these. Valkey over
-TCP on 127.0.0.1, AOF `everysec`. The letter is ours, its text and HTML the same on all sides.
+TCP on 127.0.0.1, AOF `everysec`, with the allocator that packages of Valkey are built with (jemalloc), for all sides. The
+letter is ours, its text and HTML the same on all sides.
 
 | | measured | wanted |
 |---|---|---|
