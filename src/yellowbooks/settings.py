@@ -173,6 +173,11 @@ class Settings:
         secret=True,
     )
     retention: float = setting("24h", _duration, "how long an ended job stays in the queue; the job log keeps it")
+    log_payloads: str = setting(
+        "sealed",
+        _word("sealed", "all", "none"),
+        "payloads that the job log keeps until their jobs end, to make a lost queue again: reliability.md",
+    )
     kinds: tuple[str, ...] = setting(
         "", _modules, "modules with further kinds of job, each with a `KIND`", "examples.hello"
     )

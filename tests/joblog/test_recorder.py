@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,13 +19,13 @@ from yellowbooks.jobs.record import events_of
 
 @asynccontextmanager
 async def recording(
-    queue: Queue, log: JobLog, told: Told | None = None, seat: float = 2
+    queue: Queue, log: JobLog, told: Told | None = None, seat: float = 2, **options: Any
 ) -> AsyncIterator[asyncio.Event]:
     told = told or Told()
     stop = asyncio.Event()
     recorder = Recorder(
         queue, log, on_trouble=lambda text: told("trouble", text=text), on_recovered=lambda: told("recovered"),
-        seat_seconds=seat,
+        seat_seconds=seat, **options,
     )  # fmt: skip
     running = asyncio.create_task(recorder.run(stop))
     yield stop

@@ -1,6 +1,6 @@
 """How events become a row: pure, so that a batch told twice, in part or out of order gives the same row."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -63,6 +63,17 @@ def fold(events: Iterable[Event], known: Mapping[str, Row], heard: Heard = lambd
             heard(row, event)
             rows[event.job] = _apply(row, event, at)
     return [rows[job_id] for job_id in sorted(rows)]
+
+
+ENDED = ("completed", "cancelled")
+BRINGS = ("admitted", "edited", "restored")  # events after which a job has a body that the log did not see
+
+
+def bodied(events: Sequence[Event]) -> list[str]:
+    """The jobs that got a body by these events and are not at their end with them."""
+    brought = {event.job for event in events if event.name in BRINGS}
+    states = {event.job: event.state for event in events}
+    return [job_id for job_id in brought if states[job_id] not in ENDED]
 
 
 def _apply(before: Row | None, event: Event, at: str) -> Row:

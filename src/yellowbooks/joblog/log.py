@@ -3,14 +3,16 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
+from yellowbooks.joblog.bodies import bodies_of, drop_bodies, drop_dead, keep_bodies
 from yellowbooks.joblog.fold import fold
 from yellowbooks.joblog.minutes import MinuteCounts, ended_since, living, minute_in, since, write_tally
 from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
@@ -19,7 +21,7 @@ from yellowbooks.joblog.tally import Tally
 from yellowbooks.joblog.trail import OperatorAct, act_in, act_values, acts_page
 from yellowbooks.jobs import Event, Job
 
-HEAD = "0002"  # the newest migration
+HEAD = "0003"  # the newest migration
 BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
 IDS_AT_ONCE = 1000  # both databases bound the parameters of a statement
 POSTGRES = {
@@ -30,6 +32,7 @@ POSTGRES = {
     "keepalives_count": 3,
     "application_name": "yellowbooks",
 }
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _migrating = threading.Lock()  # Alembic keeps its context in the module
 
 
@@ -74,13 +77,13 @@ class JobLog:
             revision = self._revision()
         return None if revision is None else revision == HEAD
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Event], bodies: Mapping[str, bytes] = NOTHING) -> None:
         """Write events, in one transaction; those that the log has already are passed over.
 
-        Raises `LogUnavailable`, and `ValueError` where one of them can never be stored: then none is.
+        `bodies` has what the callers of jobs sent: it is kept until they end. Raises `LogUnavailable`, and `ValueError`
+        where one of them can never be stored: then none is.
         """
-        with self._reached(), self._engine.connect() as connection, connection.begin():
-            self._lock(connection)
+        with self._writing() as connection:
             job_ids = sorted({event.job for event in events})
             known = {}
             for start in range(0, len(job_ids), IDS_AT_ONCE):
@@ -90,6 +93,21 @@ class JobLog:
             if rows := fold(events, known, tally.hear):
                 connection.execute(upsert_for(self._dialect), [values_of(row) for row in rows])
                 write_tally(connection, self._dialect, tally)
+                keep_bodies(connection, self._dialect, rows, known, bodies)
+
+    def bodies(self, job_ids: Sequence[str]) -> dict[str, bytes]:
+        """What the callers of these jobs sent, of those of which the log has it. Raises `LogUnavailable`."""
+        return {found.job_id: found.body for found in self._look(bodies_of(job_ids))}
+
+    def drop_bodies(self, job_ids: Sequence[str]) -> int:
+        """What the callers of these jobs sent is gone; gives of how many it was there. Raises `LogUnavailable`."""
+        with self._writing() as connection:
+            return drop_bodies(connection, job_ids)
+
+    def drop_dead_bodies(self, before: int) -> int:
+        """As `drop_bodies`, for jobs that died before a moment (ms since 1970), a thousand at most."""
+        with self._writing() as connection:
+            return drop_dead(connection, before)
 
     def find(self, job_id: str) -> Job | None:
         """What the log knows of a job, or None. Raises `LogUnavailable`."""
@@ -161,6 +179,13 @@ class JobLog:
     def _close_late(self, connection: Any, _record: object) -> None:
         if self._closed and connection is not None:
             connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction in which nobody else writes to the log."""
+        with self._reached(), self._engine.connect() as connection, connection.begin():
+            self._lock(connection)
+            yield connection
 
     def _lock(self, connection: Connection) -> None:
         for statement in lock_of(self._dialect):

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
 
+from yellowbooks.joblog.fold import bodied
 from yellowbooks.joblog.log import JobLog, LogUnavailable
 from yellowbooks.jobs import Event
 
@@ -13,7 +15,9 @@ SEAT = "recorder"  # two at once would only work twice
 BLOCK_SECONDS = 0.5  # how long one read waits for events, and so most of what a stop takes
 STOP_SECONDS = 0.8  # what a call in flight gets to end when all shall stop
 BACK_SEATS = 3  # how many terms of the seat a recorder leaves to others that cannot do it itself
+TIDY_SECONDS = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between tries while something is away
+Keep = Literal["sealed", "all", "none"]
 
 
 class Source(Protocol):
@@ -27,6 +31,10 @@ class Source(Protocol):
         """The oldest events that were not `recorded`; none where none comes in the time."""
         ...
 
+    async def bodies(self, job_ids: Sequence[str], *, sealed: bool) -> dict[str, bytes]:
+        """What the callers of these jobs sent, of those that are not at their end; see `Queue.bodies`."""
+        ...
+
     async def recorded(self, position: str) -> object:
         """The log has every event up to and with this one: they may go."""
         ...
@@ -36,7 +44,9 @@ class Recorder:
     """Writes what happened to the log, one batch after another, as long as it has the seat.
 
     `seat_seconds` is how long the seat outlives a recorder that vanished. `on_trouble` is told once of each
-    trouble what it is, `on_recovered` when it is over; both are called in the event loop.
+    trouble what it is, `on_recovered` when it is over; both are called in the event loop. `keep` says of which jobs the
+    log keeps what their callers sent until they end: those whose payload has a seal, all, or none. What is dead keeps
+    it for `dead_retention` seconds.
     """
 
     def __init__(
@@ -47,6 +57,8 @@ class Recorder:
         on_trouble: Callable[[str], None],
         on_recovered: Callable[[], None],
         seat_seconds: float = 10.0,
+        keep: Keep = "sealed",
+        dead_retention: float = 7 * 86_400.0,
     ) -> None:
         self._source = source
         self._log = log
@@ -54,6 +66,9 @@ class Recorder:
         self._on_recovered = on_recovered
         self._seat = secrets.token_hex(8)
         self._seat_seconds = seat_seconds
+        self._keep = keep
+        self._dead_retention = dead_retention
+        self._tidied = 0.0
         self._renew_at = 0.0
         self._back_at = 0.0
         self._migrated = False
@@ -98,9 +113,21 @@ class Recorder:
             return False
         events = await self._source.read(BLOCK_SECONDS)
         if events:
-            await self._store(events)
+            await self._store(events, await self._bodies(events))
             await self._source.recorded(events[-1].position)
+        await self._tidy()
         return True
+
+    async def _bodies(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        brought = bodied(events) if self._keep != "none" else []
+        return await self._source.bodies(brought, sealed=self._keep == "sealed") if brought else {}
+
+    async def _tidy(self) -> None:
+        """No payload is kept longer than its retention, in the log neither."""
+        if time.monotonic() - self._tidied > TIDY_SECONDS:
+            before = round((time.time() - self._dead_retention) * 1000)
+            if not await asyncio.to_thread(self._log.drop_dead_bodies, before):
+                self._tidied = time.monotonic()
 
     def _stand_back(self, error: Exception) -> None:
         """Let the seat go where it is this recorder that cannot read or write: a newer one beside it may be able to."""
@@ -121,15 +148,15 @@ class Recorder:
         self._renew_at = now + self._seat_seconds / 3 if leading else 0.0
         return leading
 
-    async def _store(self, events: list[Event]) -> None:
+    async def _store(self, events: list[Event], bodies: Mapping[str, bytes]) -> None:
         """Halve a batch that cannot be stored until the one event is found that cannot be; only that is left out."""
         try:
-            await asyncio.to_thread(self._log.append, events)
+            await asyncio.to_thread(self._log.append, events, bodies)
         except ValueError as error:
             if len(events) > 1:
                 middle = len(events) // 2
-                await self._store(events[:middle])
-                await self._store(events[middle:])
+                await self._store(events[:middle], bodies)
+                await self._store(events[middle:], bodies)
             else:
                 self._tell(f"left out «{events[0].name}» of job {events[0].job} at {events[0].position}: {error}")
 

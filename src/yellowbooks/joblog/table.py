@@ -14,6 +14,7 @@ from sqlalchemy import (
     Executable,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Select,
@@ -73,6 +74,7 @@ def _as_text(moment: datetime) -> str:
 
 metadata = MetaData()
 _REQUESTED, _FAILED = text("request_id IS NOT NULL"), text("error IS NOT NULL")
+_DEAD = text("dead_at IS NOT NULL")
 job_log = Table(
     "job_log",
     metadata,
@@ -118,6 +120,17 @@ job_minute = Table(
     Column("waits", Text, nullable=False),
     Column("runs", Text, nullable=False),
     PrimaryKeyConstraint("minute", name="pk_job_minute"),
+)
+# What a job's caller sent, while the job is not at its end: enough to make the queue again. A table of its own, as each
+# event writes the job's row anew. `dead_at` is when it died: its retention begins there.
+job_body = Table(
+    "job_body",
+    metadata,
+    Column("job_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("dead_at", UtcTime),
+    PrimaryKeyConstraint("job_id", name="pk_job_body"),
+    Index("ix_job_body_dead", "dead_at", sqlite_where=_DEAD, postgresql_where=_DEAD),
 )
 operator_act = Table(
     "operator_act",

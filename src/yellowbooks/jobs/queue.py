@@ -2,14 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
-from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.fitness import inspect
 from yellowbooks.jobs.job import Job
@@ -17,6 +16,7 @@ from yellowbooks.jobs.kind import Kind, Lane, P
 from yellowbooks.jobs.lease import Lease, LeaseLost
 from yellowbooks.jobs.link import Link, QueueUnavailable, patiently
 from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
+from yellowbooks.jobs.recording import LONGEST_BLOCK, Recording
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import (
     Admission,
@@ -37,15 +37,13 @@ from yellowbooks.jobs.verbs import (
 )
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
-LONGEST_BLOCK = 5.0  # seconds; well under what a reply may take
 REOPENING_PACE = 20.0  # jobs a second that leave a channel whose breaker let go, until nobody waits
 DEAD_RETENTION = 7 * 86_400.0  # seconds
-ENTRIES = 20  # of the event stream in one read; each has the events of a whole call
 
 __all__ = ["Queue", "QueueUnavailable"]
 
 
-class Queue:
+class Queue(Recording):
     """The engine's one door to Valkey (or Redis >= 7).
 
     Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
@@ -261,34 +259,6 @@ class Queue:
         """Up to when (ms) the firings of a schedule were admitted, moved on to `at`; and the queue's time."""
         last, now = await self.link.call("fire", name=name, at=at)
         return last, now
-
-    # Verbs of the recorder
-
-    async def read(self, block_seconds: float, *, after: str = "0-0", entries: int = ENTRIES) -> list[Event]:
-        """The oldest events after a position that are still kept; waits for one at most `block_seconds`."""
-        block = round(min(max(block_seconds, 0.01), LONGEST_BLOCK) * 1000)
-        stream = {f"{self.tag}:events": after}
-        reply = await self.link.reach(lambda: self.link.client.xread(stream, count=entries, block=block))
-        return [
-            event
-            for position, entry in (reply[0][1] if reply else [])
-            for event in record.events_of(position, entry.get(b"e", b""), entry.get(b"w", b""))
-        ]
-
-    async def follow(self) -> AsyncIterator[Event]:
-        """Every event from now on, as it happens; one that is trimmed before it was read is missed."""
-        key = f"{self.tag}:events"
-        newest = await self.link.reach(lambda: self.link.client.xrevrange(key, count=1))
-        position = newest[0][0].decode() if newest else "0-0"
-        while True:
-            for event in await self.read(LONGEST_BLOCK, after=position):
-                yield event
-                position = event.position
-
-    async def recorded(self, position: str) -> int:
-        """The job log has every event up to this one. Gives how many jobs left, their retention being over."""
-        ages = {"retention": self._retention_ms, "dead_retention": self._dead_retention_ms}
-        return int(await self.link.call("recorded", position=position, **ages))
 
     # Looking
 

@@ -13,6 +13,7 @@ import msgspec
 
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.job import Job, State, failure
+from yellowbooks.jobs.seal import MARK as SEALED
 
 VERSION = 1
 HEAD = struct.Struct(">BBBB16s6s6sIBBH6s6s")
@@ -116,6 +117,14 @@ def stored_of(raw: bytes) -> tuple[str, bytes] | None:
     """The kind and the payload in a record, or None where it has none."""
     record = parse(raw)
     return (record.kind, record.payload) if record and record.payload else None
+
+
+def body_in(raw: bytes, *, sealed: bool) -> bytes | None:
+    """The caller's part of a record, or None where it has no payload; with `sealed` also where that has no seal."""
+    record = parse(raw)
+    if not record or not record.payload or (sealed and record.payload[: len(SEALED)] != SEALED):
+        return None
+    return raw[HEAD.size :]
 
 
 def claimed(raw: bytes) -> tuple[bool, int, int, int, int, str, str, bytes, bytes] | None:

@@ -108,6 +108,10 @@ class CountedSource:
         await self._teller.count(events)
         return events
 
+    async def bodies(self, job_ids: Sequence[str], *, sealed: bool) -> dict[str, bytes]:
+        """As `Queue.bodies`."""
+        return await self._part.bodies(job_ids, sealed=sealed)
+
     async def recorded(self, position: str) -> int:
         """As `Queue.recorded`."""
         return await self._part.recorded(position)

@@ -92,6 +92,7 @@ class Roles:
                         log,
                         on_trouble=lambda trouble: self.tell("log_away", error=trouble),
                         on_recovered=lambda: self.tell("log_back"),
+                        keep=self.settings.log_payloads,  # type: ignore[arg-type]  # the parser takes no other word
                     )
                     for source, _ in sources
                 ]

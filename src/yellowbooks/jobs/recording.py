@@ -1,0 +1,55 @@
+"""What the recorder of the job log asks of a queue, and who compares the two."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from yellowbooks.jobs import record
+from yellowbooks.jobs.events import Event
+from yellowbooks.jobs.link import Link
+
+LONGEST_BLOCK = 5.0  # seconds; well under what a reply may take
+ENTRIES = 20  # of the event stream in one read; each has the events of a whole call
+
+
+class Recording:
+    """The part of `Queue` that its recorder uses. Every method raises `QueueUnavailable` where the server is away."""
+
+    tag: str
+    link: Link
+    _retention_ms: int
+    _dead_retention_ms: int
+
+    async def read(self, block_seconds: float, *, after: str = "0-0", entries: int = ENTRIES) -> list[Event]:
+        """The oldest events after a position that are still kept; waits for one at most `block_seconds`."""
+        block = round(min(max(block_seconds, 0.01), LONGEST_BLOCK) * 1000)
+        stream = {f"{self.tag}:events": after}
+        reply = await self.link.reach(lambda: self.link.client.xread(stream, count=entries, block=block))
+        return [
+            event
+            for position, entry in (reply[0][1] if reply else [])
+            for event in record.events_of(position, entry.get(b"e", b""), entry.get(b"w", b""))
+        ]
+
+    async def follow(self) -> AsyncIterator[Event]:
+        """Every event from now on, as it happens; one that is trimmed before it was read is missed."""
+        key = f"{self.tag}:events"
+        newest = await self.link.reach(lambda: self.link.client.xrevrange(key, count=1))
+        position = newest[0][0].decode() if newest else "0-0"
+        while True:
+            for event in await self.read(LONGEST_BLOCK, after=position):
+                yield event
+                position = event.position
+
+    async def recorded(self, position: str) -> int:
+        """The job log has every event up to this one. Gives how many jobs left, their retention being over."""
+        ages = {"retention": self._retention_ms, "dead_retention": self._dead_retention_ms}
+        return int(await self.link.call("recorded", position=position, **ages))
+
+    async def bodies(self, job_ids: Sequence[str], *, sealed: bool) -> dict[str, bytes]:
+        """What the callers of these jobs sent, as their records have it, payloads with it; of those that have one.
+
+        With `sealed` only where the payload has a seal.
+        """
+        keys = [f"{self.tag}:job:{job_id}" for job_id in job_ids]
+        raws = await self.link.reach(lambda: self.link.client.mget(keys)) if keys else []
+        bodies = zip(job_ids, (record.body_in(raw or b"", sealed=sealed) for raw in raws), strict=True)
+        return {job_id: body for job_id, body in bodies if body}
