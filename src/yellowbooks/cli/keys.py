@@ -24,14 +24,14 @@ def reseal() -> None:
     """Seal what the queue holds with the first key of YB_SECRET_KEYS; then the older keys can go."""
     from yellowbooks.jobs import reseal as seal_anew
     from yellowbooks.settings import SettingsError
-    from yellowbooks.wiring import beside_up, kinds, open_queue
+    from yellowbooks.wiring import beside_up, every_kind, open_queue
 
     async def run() -> dict[str, int]:
         with clear_errors():
             settings = beside_up(load_settings().settings)
             if not settings.secret_keys:
                 raise SettingsError("YB_SECRET_KEYS: is not set, so there is nothing to seal with; see `keys new`")
-            queue, known = open_queue(settings), kinds(settings)
+            queue, known = open_queue(settings), every_kind(settings)
         try:
             return await seal_anew(queue, known)
         finally:

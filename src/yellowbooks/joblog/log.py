@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,15 @@ from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, ma
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from yellowbooks.joblog.bodies import bodies_of, drop_bodies, drop_dead, keep_bodies
+from yellowbooks.joblog.erasure import (
+    Key,
+    acts_that_name,
+    erase_jobs,
+    expire_jobs,
+    expire_keys,
+    jobs_about,
+    keys_left,
+)
 from yellowbooks.joblog.fold import fold
 from yellowbooks.joblog.minutes import MinuteCounts, ended_since, living, minute_in, since, write_tally
 from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
@@ -156,6 +165,48 @@ class JobLog:
         """The newest acts before a place in the trail, on one thing. Raises `LogUnavailable`."""
         return [act_in(found) for found in self._look(acts_page(limit, before, what))]
 
+    def about(self, keys: Collection[str], job_ids: Collection[str]) -> tuple[list[str], int]:
+        """The jobs that are found by these keys or have these ids, and how many rows the search has of the keys.
+
+        Raises `LogUnavailable`.
+        """
+        with self._reached(), self._engine.connect() as connection:
+            return jobs_about(connection, keys, job_ids), keys_left(connection, keys)
+
+    def named(self, words: Collection[str]) -> list[int]:
+        """The places of the acts in whose texts one of these words stands. Raises `LogUnavailable`."""
+        with self._reached(), self._engine.connect() as connection:
+            return acts_that_name(connection, words)
+
+    def erase(self, keys: Collection[str], job_ids: Sequence[str]) -> int:
+        """Take the rows of these jobs and of these keys; how many jobs. Raises `LogUnavailable`."""
+        with self._reached(), self._engine.connect() as connection, connection.begin():
+            self._lock(connection)
+            return erase_jobs(connection, keys, job_ids)
+
+    def expire(self, before: int, most: int, after: Key | None = None) -> tuple[int, int, Key | None]:
+        """Take at most so many rows of ended jobs from before a moment (ms), and look at so many keys of the search:
+        how many rows and keys went, and where to go on with the keys (None: from the beginning).
+
+        Raises `LogUnavailable`.
+        """
+        with self._reached(), self._engine.connect() as connection, connection.begin():
+            self._lock(connection)
+            return expire_jobs(connection, before, most), *expire_keys(connection, before, most, after)
+
+    def compact(self) -> None:
+        """Let the database write over what was taken: SQLite's file is written anew, PostgreSQL's rows are freed.
+
+        Raises `LogUnavailable`.
+        """
+        with self._reached(), self._engine.connect() as connection:
+            if self._dialect == "sqlite":
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+                plain.exec_driver_sql("VACUUM job_log, job_key")
+
     def _look(self, query: Select[Any]) -> Sequence[Any]:
         try:
             return self._rows(query)
@@ -264,6 +315,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+    connection.execute("PRAGMA secure_delete=ON").close()  # what is taken is overwritten, also where nobody compacts
     connection.execute("PRAGMA synchronous=FULL").close()  # NORMAL loses the last commits when the power goes
 
 

@@ -1,5 +1,6 @@
 """The engine: a queue of jobs with attempts, leases and dead letters. It knows nothing of e-mail, HTTP or SQL."""
 
+from yellowbooks.jobs.about import About, accounts_about, accounts_of, find_about, fits
 from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.batch import Batch
@@ -27,6 +28,7 @@ __all__ = [
     "JOB_ID",
     "KEY_LENGTH",
     "REQUEST_NAME",
+    "About",
     "Backoff",
     "Batch",
     "BrokenSeal",
@@ -62,10 +64,14 @@ __all__ = [
     "Wanted",
     "Worker",
     "WrongPartitions",
+    "accounts_about",
+    "accounts_of",
     "agree",
     "causes",
     "failure",
     "find",
+    "find_about",
+    "fits",
     "judge",
     "measure",
     "parts_of",

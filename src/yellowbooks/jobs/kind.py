@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -60,6 +60,12 @@ class Payload(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     def key(self) -> str | None:
         """Whom the rate limit counts (a user, say); None where nobody is counted."""
         return None
+
+    def about(self) -> Mapping[str, str]:
+        """Whom the job is about: «user» and «address», as far as it names them. What `yellowbooks export` and `erase`
+        go by."""
+        key = self.key()
+        return {} if key is None else {"user": key}
 
 
 P = TypeVar("P", bound=Payload)

@@ -144,14 +144,9 @@ class Partitions(Queue):
         return await self._turns.wait(kinds, seconds)
 
     async def renew(
-        self,
-        leases: Sequence[Lease],
-        *,
-        worker: str = "",
-        kinds: Sequence[Kind[Any]] = (),
-        about: str | None = None,
+        self, leases: Sequence[Lease], *, worker: str = "", kinds: Sequence[Kind[Any]] = (), about: str | None = None,
         **said_of_it: Any,
-    ) -> list[str]:
+    ) -> list[str]:  # fmt: skip
         """As `Queue.renew`; «away» for a lease whose partition is. Raises where all are."""
         away: list[QueueUnavailable] = []
 
@@ -208,6 +203,10 @@ class Partitions(Queue):
     async def reseal(self, payloads: Sequence[tuple[str, bytes, bytes]]) -> list[str]:
         each = [await part.reseal(payloads) for part in self.parts]
         return ["resealed" if "resealed" in answers else "changed" for answers in zip(*each, strict=True)]
+
+    async def shred(self, job_ids: Sequence[str], accounts: Sequence[str] = ()) -> list[str]:
+        await self._all(lambda part: part.shred([], accounts))
+        return await self._wherever(job_ids, lambda part, ids: part.shred(ids), "unknown")
 
     async def hold(self, channel: str, *, by: str, reason: str) -> None:
         await self._all(lambda part: part.hold(channel, by=by, reason=reason))

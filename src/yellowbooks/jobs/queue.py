@@ -19,22 +19,9 @@ from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
 from yellowbooks.jobs.recording import LONGEST_BLOCK, Recording
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import (
-    Admission,
-    Held,
-    Named,
-    Note,
-    Place,
-    Receipt,
-    Requeue,
-    Reseal,
-    admission,
-    body_of,
-    claimable,
-    edited,
-    held,
-    settlement,
-    words_of,
-)
+    Admission, Held, Named, Note, Place, Receipt, Requeue, Reseal,
+    admission, body_of, claimable, edited, held, settlement, words_of,
+)  # fmt: skip
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
 REOPENING_PACE = 20.0  # jobs a second that leave a channel whose breaker let go, until nobody waits
@@ -232,6 +219,11 @@ class Queue(Recording):
         items = [Reseal(job_id, len(before)) for job_id, before, _ in payloads]
         pairs = [one for _, *pair in payloads for one in pair]
         return list((await self.link.run("reseal", pairs, items=items))[0])
+
+    async def shred(self, job_ids: Sequence[str], accounts: Sequence[str] = ()) -> list[str]:
+        """What ended jobs and accounts say of a person goes: «shredded», «not_ended» or «unknown» for each job."""
+        items = [Named(job_id) for job_id in job_ids]
+        return await self._batched("shred", items, always=bool(accounts), accounts=list(accounts))
 
     async def hold(self, channel: str, *, by: str, reason: str) -> None:
         """Stop a kind or a channel: its jobs wait and spend no attempt."""

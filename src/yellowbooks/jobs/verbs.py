@@ -141,6 +141,7 @@ VERBS: dict[str, Script[Any]] = {
     "requeue": Script("requeue", list[str], args=("items",), item=Requeue),
     "edit": Script("edit", list[str], args=("items",), item=Edit),
     "reseal": Script("reseal", list[str], args=("items",), item=Reseal),
+    "shred": Script("shred", list[str], args=("items", "accounts"), item=Named),
     "cancel": Script("cancel", list[str], args=("items",), item=Named),
     "discard": Script("discard", list[str], args=("items",), item=Named),
     "hold": Script("hold", str, args=("channel", "by", "reason")),

@@ -15,7 +15,7 @@ from yellowbooks.mail.quoted import Quoted, Skeleton
 from yellowbooks.mail.reply import Reply
 from yellowbooks.mail.server import SmtpServer, Times
 from yellowbooks.mail.smtp import Commit, SmtpMailer
-from yellowbooks.mail.suppression_list import Standing, SuppressionList, by_operator, lifted
+from yellowbooks.mail.suppression_list import Standing, SuppressionList, by_operator, lifted, worded
 from yellowbooks.mail.suppressions import NoSuppressions, Suppressions
 from yellowbooks.mail.trouble import DeliveryUncertain, Refused, Trouble, Unreachable, Unusable
 
@@ -74,4 +74,5 @@ __all__ = [
     "name_of",
     "quiet",
     "shown_parts",
+    "worded",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import compat32
 from email.policy import default as MODERN
+from email.utils import parseaddr
 from pathlib import Path
 
 from yellowbooks.mail.message import Message, check
@@ -117,6 +118,23 @@ class Inbox:
         paths = list(self._folder.glob(f"*-{digest}.eml")) if re.fullmatch(r"[0-9a-f]{40}", digest) else []
         return self.read(paths[0].stem) if paths else None
 
+    def about(self, names: Collection[str], addresses: Collection[str]) -> list[InboxEntry]:
+        """The mails whose Message-ID has one of these names (see `identity.name_of`), or which go to one of these
+        addresses, in lower case."""
+        found = []
+        for path in sorted(self._paths()):
+            known = self._look(path)
+            digest = path.stem.partition("-")[2]
+            if known and (digest[:24] in names or _reached(known.entry.recipient) in addresses):
+                found.append(known.entry)
+        return found
+
+    def remove(self, mail_id: str) -> None:
+        """A mail goes, whether it is there or not. Raises `OSError`."""
+        if _ID.fullmatch(mail_id):
+            self._known.pop(mail_id, None)
+            (self._folder / f"{mail_id}.eml").unlink(missing_ok=True)
+
     def _look(self, path: Path) -> _Known | None:
         """A mail of the list; each is read once, as a mail that is kept does not change."""
         if known := self._known.get(path.stem):
@@ -177,6 +195,10 @@ def _decoded(value: object) -> str:
         return " ".join(str(make_header(decode_header(str(value or "")))).split())
     except (HeaderParseError, LookupError, UnicodeError):
         return str(value)
+
+
+def _reached(recipient: str) -> str:
+    return parseaddr(recipient)[1].strip().lower()
 
 
 def _received(mail_id: str) -> datetime:

@@ -87,6 +87,11 @@ def delivered(standing: Standing, now: float) -> Standing:
     return Standing(reason=standing.reason, since=standing.since, strikes=strikes) if strikes else GOOD
 
 
+def worded(reason: str) -> Change:
+    """As it stands, for another reason."""
+    return lambda standing, _now: standing if standing == GOOD else msgspec.structs.replace(standing, reason=reason)
+
+
 def lifted(_standing: Standing, _now: float) -> Standing:
     """As if nothing had been."""
     return GOOD

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from yellowbooks.jobs import Backoff, Kind, Lease, Rate, unhandled
 from yellowbooks.signin.delivery import FRESH_SECONDS, Delivery, Link, no_link
 from yellowbooks.signin.doubt import AMBIGUOUS_TOTAL, ambiguous
-from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.event import SignIn, reached
 from yellowbooks.signin.finder import SignInFinder
 from yellowbooks.signin.forms import TemplateFault
 from yellowbooks.signin.handler import SignInHandler, write_mail
@@ -41,6 +41,6 @@ def kind(
 __all__ = [
     "AMBIGUOUS_TOTAL", "CHANNEL", "AtOnce", "Delivery", "Handler", "Letter", "Letters", "Link", "Notices", "Policy",
     "SignIn", "SignInFinder", "SignInHandler", "Summary", "SummaryMailer", "Telling", "TemplateFault",
-    "TemplateFinding", "ambiguous", "kind", "lint_templates", "no_link", "preview_page", "summary_kind", "write_mail",
-    "write_trial",
+    "TemplateFinding", "ambiguous", "kind", "lint_templates", "no_link", "preview_page", "reached", "summary_kind",
+    "write_mail", "write_trial",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Self
@@ -12,6 +12,7 @@ import email_validator
 import msgspec
 
 from yellowbooks.jobs import Fault, Payload
+from yellowbooks.mail import fold
 
 # Names such as host.local and x.test are real ones in a company's own network; the SMTP server has the last word.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
@@ -49,6 +50,10 @@ class SignIn(Payload):
     def key(self) -> str | None:
         """The limit of mails an hour counts the user."""
         return self.user_id
+
+    def about(self) -> Mapping[str, str]:
+        """The user, and the address in the form in which it gets the mail."""
+        return {"user": self.user_id, "address": reached(self.email)}
 
     def dated(self, at: int) -> Self:
         """With its time, where the application sent none."""
@@ -116,6 +121,14 @@ def wire_address(address: str) -> str:
         return address
     checked = _checked(address)
     return str(checked.ascii_email or checked.normalized)
+
+
+def reached(address: str) -> str:
+    """The one form of all spellings of an address that get the same mail; of what is no address, itself."""
+    try:
+        return fold(wire_address(address))
+    except ValueError:
+        return fold(address)
 
 
 def shown_address(address: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import msgspec
 
 from yellowbooks.jobs import KEY_LENGTH
-from yellowbooks.mail import fold, name_in, name_of
-from yellowbooks.signin.event import shown_address, wire_address
+from yellowbooks.mail import name_in, name_of
+from yellowbooks.signin.event import reached, shown_address
 from yellowbooks.signin.letter import mask
 
 USER, EMAIL, MESSAGE = "userId", "email", "messageId"
@@ -40,9 +40,15 @@ class SignInFinder:
             return ()
         return (
             _key_of(USER, payload.user_id, secret),
-            _key_of(EMAIL, fold(wire_address(payload.email)), secret),
+            _key_of(EMAIL, reached(payload.email), secret),
             _key_of(MESSAGE, name_of(job_id, self._mail_secret), secret),
         )
+
+    def keys_of(self, user_id: str | None, address: str | None) -> Sequence[str]:
+        """The keys of a user and of an address, for who knows which is which."""
+        secret = self._key()
+        named = ((USER, user_id), (EMAIL, None if address is None else reached(address)))
+        return [_key_of(word, value, secret) for word, value in named if value is not None and secret]
 
     def sought(self, text: str) -> Sequence[tuple[str, str]]:
         """A Message-ID of ours is nothing else; what has an @ may be an address; all may be a user's id."""
@@ -53,7 +59,7 @@ class SignInFinder:
             return ((MESSAGE, _key_of(MESSAGE, name, secret)),)
         found = [(USER, _key_of(USER, text, secret))]
         if "@" in text:
-            found.insert(0, (EMAIL, _key_of(EMAIL, _address(text), secret)))
+            found.insert(0, (EMAIL, _key_of(EMAIL, reached(text), secret)))
         return found
 
     def masked(self, payload: About) -> Mapping[str, Any]:
@@ -79,10 +85,3 @@ def mask_id(user_id: str) -> str:
 def _key_of(word: str, value: str, secret: bytes) -> str:
     digest = hashlib.blake2b(f"{word}\0{value}".encode(), key=secret[:64], digest_size=KEY_LENGTH * 3 // 4).digest()
     return base64.urlsafe_b64encode(digest).decode()
-
-
-def _address(text: str) -> str:
-    try:
-        return fold(wire_address(text))
-    except ValueError:  # no address; then it is no one's
-        return fold(text)

@@ -126,9 +126,10 @@ local function put_off(to, pace, is_new)
   end
   local group = stored and cmsgpack.unpack(stored)
   if not group then
-    group = {count = 0, first = args.at, last = args.at, shown = args.shown, new = is_new,
+    local counted = field == sort .. '+'
+    group = {count = 0, first = args.at, last = args.at, shown = counted and '' or args.shown, new = is_new,
       user = args.user, device = args.device, network = args.network}
-    if field ~= sort .. '+' then open[sort] = open[sort] + 1 end
+    if not counted then open[sort] = open[sort] + 1 end
   end
   if group.user ~= args.user then group.user = '' end
   group.count = group.count + 1
@@ -249,6 +250,27 @@ end
 -- Forget a user: the devices, the networks and what was counted. What waits in a window is told all the same.
 function verbs.forget()
   return cmsgpack.pack(call('DEL', tag .. ':user:' .. args.user))
+end
+
+-- Take a user out of a window, with what it would show of him. gives: how many groups that was
+function verbs.take_out()
+  local key, gone = tag .. ':window:' .. args.id, 0
+  local stored = call('HGETALL', key)
+  for i = 1, #stored, 2 do
+    local group = stored[i] ~= 'closed' and cmsgpack.unpack(stored[i + 1])
+    if group and group.user == args.user then
+      call('HDEL', key, stored[i])
+      gone = gone + 1
+    end
+  end
+  return cmsgpack.pack(gone)
+end
+
+-- Forget who gets mail at an address: when, and the windows that are open; and what was decided for some jobs.
+function verbs.forget_marks()
+  for _, mark in ipairs(args.recipients) do call('DEL', tag .. ':to:' .. mark) end
+  for _, mark in ipairs(args.jobs) do call('DEL', tag .. ':did:' .. mark) end
+  return cmsgpack.pack('forgotten')
 end
 
 return verbs[ARGV[1]]()

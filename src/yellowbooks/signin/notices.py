@@ -1,7 +1,7 @@
 """Whether a sign-in is told at once or in a summary: the Python half of `notices.lua`, over keys beside the queue."""
 
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
@@ -80,8 +80,16 @@ class Group(msgspec.Struct, frozen=True):
 
     @property
     def parts(self) -> Shown:
-        """What is shown of it."""
-        return msgspec.json.decode(self.shown, type=Shown)
+        """What is shown of it; nothing of those that are only counted."""
+        return msgspec.json.decode(self.shown or NOTHING, type=Shown)
+
+
+class Known(msgspec.Struct, frozen=True, rename="camel"):
+    """What is remembered of a user: keyed hashes of his devices and networks, and when he last signed in (ms)."""
+
+    devices: list[str]
+    networks: list[str]
+    last_sign_in: int
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -149,6 +157,50 @@ class Notices:
         """Forget a user's devices and networks; whether there were any."""
         return bool(await self._run("forget", int, user=self._mark("user", user_id)))
 
+    async def known(self, user_id: str) -> Known | None:
+        """What is remembered of a user; None where it is nothing."""
+        stored = await self._execute("GET", f"{self._tag}:user:{self._mark('user', user_id)}")
+        if not stored:
+            return None
+        user = msgspec.msgpack.decode(stored)
+        devices, networks = user.get("d") or {}, user.get("n") or {}
+        return Known(sorted(_whole(devices)), sorted(_whole(networks)), round(user.get("last") or 0))
+
+    async def waiting(self, user_id: str) -> list[tuple[str, Group]]:
+        """What waits to be told of a user in summaries: the window and the group of each."""
+        user, found = self._mark("user", user_id), list[tuple[str, Group]]()
+        for key in await self._windows():
+            stored = await self._execute("HGETALL", key)
+            fields = stored if isinstance(stored, dict) else dict(zip(stored[::2], stored[1::2], strict=True))
+            for name, packed in fields.items():
+                if name == b"closed":
+                    continue
+                one = msgspec.msgpack.decode(packed) | {"others": name[1:] == b"+"}
+                group = msgspec.convert(one, Group, strict=False)
+                if group.user == user:
+                    shown = msgspec.structs.replace(group, shown=self._open(group.shown))
+                    found.append((key.removeprefix(f"{self._tag}:window:"), shown))
+        return found
+
+    async def erase(self, user_id: str, addresses: Iterable[str], job_ids: Iterable[str]) -> int:
+        """Forget a user, what waits to be told of him, who gets mail at these addresses, and what was decided for these
+        jobs: how many devices and groups that were."""
+        windows = {window for window, _ in await self.waiting(user_id)}
+        user, gone = self._mark("user", user_id), int(await self.forget(user_id))
+        for window in windows:
+            gone += await self._run("take_out", int, id=window, user=user)
+        recipients = [self._mark("to", fold(address)) for address in addresses]
+        await self._run("forget_marks", str, recipients=recipients, jobs=[self._mark("job", one) for one in job_ids])
+        return gone
+
+    async def _windows(self) -> list[str]:
+        keys, cursor = set[bytes](), b"0"
+        while True:
+            cursor, some = await self._execute("SCAN", cursor, "MATCH", f"{self._tag}:window:*", "COUNT", 1000)
+            keys.update(some)
+            if int(cursor) == 0:
+                return [key.decode() for key in sorted(keys)]
+
     async def _done(self, job_id: str, sign_in: SignIn, came: Origin | None) -> None:
         await self._run(
             "done", str, job=self._mark("job", job_id), user=self._mark("user", sign_in.user_id),
@@ -162,7 +214,7 @@ class Notices:
 
     def _open(self, stored: str) -> str:
         """What is shown; of what no key opens any more nothing, but it is counted all the same."""
-        if stored.startswith("["):
+        if not stored or stored.startswith("["):
             return stored
         try:
             return self._seal.open(base64.b64decode(stored), WINDOW).decode() if self._seal else NOTHING
@@ -179,6 +231,10 @@ class Notices:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _whole(marks: dict[Any, Any]) -> list[str]:
+    return [mark.decode() if isinstance(mark, bytes) else str(mark) for mark in marks]
 
 
 def count(groups: Sequence[Group]) -> int:

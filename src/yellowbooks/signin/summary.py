@@ -1,6 +1,6 @@
 """Sign-ins that are not told at once stand in a summary: a kind of job of its own, due when the window ends."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from yellowbooks.jobs import (
 )  # fmt: skip
 from yellowbooks.mail import Message
 from yellowbooks.signin.delivery import FRESH_SECONDS, Delivery, Link, Tell, post
-from yellowbooks.signin.event import SignIn
+from yellowbooks.signin.event import SignIn, reached
 from yellowbooks.signin.letter import DEFAULT_ZONE, Letters
 from yellowbooks.signin.notices import Closed, Group, Notices, Verdict
 
@@ -39,6 +39,10 @@ class Summary(Payload):
     due: int
     locale: str | None = None
     time_zone: str | None = None
+
+    def about(self) -> Mapping[str, str]:
+        """The user whose sign-in opened the window, and the address."""
+        return {"user": self.user_id, "address": reached(self.email)}
 
 
 SummaryHandler = Callable[[Lease, Summary], Awaitable[str | None]]

@@ -14,11 +14,13 @@ from yellowbooks.wiring.mail import (
     suppression_list,
 )
 from yellowbooks.wiring.notices import device_memory, worker_kinds
+from yellowbooks.wiring.privacy import Holdings, every_kind, find_person, holdings
 from yellowbooks.wiring.queue import beside_up, kinds, look_at_server, open_queue, schedules
 from yellowbooks.wiring.roles import Roles
 from yellowbooks.wiring.webhooks import webhook_keys, webhook_routes
 
 __all__ = [
+    "Holdings",
     "LogReader",
     "Roles",
     "beside_up",
@@ -29,6 +31,9 @@ __all__ = [
     "demo_address",
     "demo_port",
     "device_memory",
+    "every_kind",
+    "find_person",
+    "holdings",
     "kinds",
     "look_at_server",
     "mail_secret",
