@@ -30,7 +30,7 @@ from yellowbooks.jobs import LeaseLost, QueueUnavailable, Receipt
 from yellowbooks.jobs.outcome import COMPLETED, Dead
 from yellowbooks.mail import by_operator, mailbox
 from yellowbooks.notme import NotMe
-from yellowbooks.signin import SignIn
+from yellowbooks.signin import SignIn, Summary
 from yellowbooks.signin.handler import write_mail
 from yellowbooks.spool import Spool
 
@@ -271,3 +271,33 @@ async def test_a_job_that_finished_while_it_was_waited_for(own_valkey: ValkeySer
         await the.queue.settle(lease, COMPLETED)
         assert (await erasing).done
         await eventually(lambda: the.log.find(job_id) is None)
+
+
+async def test_a_summary_that_he_shares_tells_the_other_and_nothing_of_him(
+    own_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with rig(own_valkey, tmp_path, YB_NOTIFY="new_device") as the:
+        notices = wiring.device_memory(the.settings, the.queue)
+        assert notices
+        wife = {**EVENT, "user_id": "his-wife", "ip_address": "192.0.2.9"}
+        for user, event in (("he", EVENT), ("she", wife)):
+            for number in range(2):
+                await notices.decide(f"{user}{number}", SignIn(**event), 1_790_000_000_000)
+                await notices.told(f"{user}{number}", SignIn(**event))
+        [(window, _)] = await notices.waiting(USER)
+        summary = Summary(job_id=f"summary-{window}", window=window, user_id=USER, email=ADDRESS, due=1)
+        kind = next(kind for kind in the.kinds if kind.name == "signin-summary")
+        await the.queue.admit(kind, summary, delay=3600)
+        erasure = await the.erase()
+        assert (gaps(erasure), erasure.done) == ({}, True)
+        job = await the.queue.show(f"summary-{window}")
+        assert job
+        assert job.state == "scheduled"
+        left = await notices.close(window, ADDRESS)
+        assert [group.parts.ip_address for group in left.groups] == ["192.0.2.9"]
+        assert lies_in(own_valkey.folder / "valkey", (USER, "203.0.113.77")) == []
+        assert (await the.erase()).done
+        assert (await the.erase("his-wife")).done  # she was the last: it goes
+        job = await the.queue.show(f"summary-{window}")
+        assert job
+        assert job.state == "cancelled"

@@ -128,7 +128,7 @@ def _print(erasure: "Erasure") -> None:
     for line in erasure.files:
         click.echo(f"files of the queue written anew: {line}")
     if erasure.done:
-        click.echo("nothing is left here; what may be elsewhere: docs/security.md")
+        click.echo("nothing is left here; what may be elsewhere: docs/personal-data.md")
 
 
 def _with_parts(

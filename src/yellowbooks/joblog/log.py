@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from yellowbooks.joblog.bodies import bodies_of, drop_bodies, drop_dead, keep_bodies
@@ -25,7 +25,17 @@ from yellowbooks.joblog.erasure import (
 from yellowbooks.joblog.fold import fold
 from yellowbooks.joblog.minutes import MinuteCounts, ended_since, living, minute_in, since, write_tally
 from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
-from yellowbooks.joblog.table import job_of, known_of, lock_of, one_of, operator_act, row_of, upsert_for, values_of
+from yellowbooks.joblog.table import (
+    job_key,
+    job_of,
+    known_of,
+    lock_of,
+    one_of,
+    operator_act,
+    row_of,
+    upsert_for,
+    values_of,
+)
 from yellowbooks.joblog.tally import Tally
 from yellowbooks.joblog.trail import OperatorAct, act_in, act_values, acts_page
 from yellowbooks.jobs import Event, Job
@@ -170,11 +180,19 @@ class JobLog:
 
         Raises `LogUnavailable`.
         """
+        if self.migrated() is None:
+            return [], 0
         with self._reached(), self._engine.connect() as connection:
             return jobs_about(connection, keys, job_ids), keys_left(connection, keys)
 
+    def searched(self) -> bool:
+        """Whether any job can be found by a key. Raises `LogUnavailable`."""
+        return bool(self._look(select(job_key.c.key).limit(1)))
+
     def named(self, words: Collection[str]) -> list[int]:
         """The places of the acts in whose texts one of these words stands. Raises `LogUnavailable`."""
+        if self.migrated() is None:
+            return []
         with self._reached(), self._engine.connect() as connection:
             return acts_that_name(connection, words)
 

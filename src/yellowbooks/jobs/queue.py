@@ -19,9 +19,22 @@ from yellowbooks.jobs.outcome import ERROR_LENGTH, Outcome, printable
 from yellowbooks.jobs.recording import LONGEST_BLOCK, Recording
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import (
-    Admission, Held, Named, Note, Place, Receipt, Requeue, Reseal,
-    admission, body_of, claimable, edited, held, settlement, words_of,
-)  # fmt: skip
+    Admission,
+    Held,
+    Named,
+    Note,
+    Place,
+    Receipt,
+    Requeue,
+    Reseal,
+    admission,
+    body_of,
+    claimable,
+    edited,
+    held,
+    settlement,
+    words_of,
+)
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
 REOPENING_PACE = 20.0  # jobs a second that leave a channel whose breaker let go, until nobody waits
@@ -127,15 +140,9 @@ class Queue(Recording):
         return found[0] if found else None
 
     async def renew(
-        self,
-        leases: Sequence[Lease],
-        *,
-        worker: str = "",
-        kinds: Sequence[Kind[Any]] = (),
-        about: str | None = None,
-        idle: float = 0.0,
-        capacity: int = 0,
-    ) -> list[str]:
+        self, leases: Sequence[Lease], *, worker: str = "", kinds: Sequence[Kind[Any]] = (), about: str | None = None,
+        idle: float = 0.0, capacity: int = 0,
+    ) -> list[str]:  # fmt: skip
         """Extend leases: «kept» or «lost» for each.
 
         With `about` (host and process) the worker is registered too; `idle` is the seconds since it last claimed,

@@ -30,6 +30,7 @@ class Devices:
             found.items.append(msgspec.to_builtins(known) | {"lastSignIn": shown_time(known.last_sign_in)})
         for window, group in await self._notices.waiting(person.user):
             shown = group.parts
+            person.job_ids.add(f"summary-{window}")
             found.items.append({
                 "summary": f"summary-{window}", "signIns": group.count, "first": shown_time(group.first),
                 "last": shown_time(group.last), "browser": shown.browser, "ipAddress": shown.ip_address,

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -32,7 +33,7 @@ class LoggedJobs:
 
     async def find(self, person: Person) -> Found:
         """Each job with its history. Raises `ConnectionError`."""
-        keys = self._keys(person)
+        keys = await self._keys_of(person)
         ids, rows = await self.ask(self._log.about, keys, person.job_ids)
         person.job_ids.update(ids)
         found = Found()
@@ -47,7 +48,7 @@ class LoggedJobs:
     async def erase(self, person: Person) -> int:
         """The rows and what they are found by. Raises `NotYet` and `ConnectionError`."""
         await self._caught_up()
-        keys = self._keys(person)
+        keys = await self._keys_of(person)
         ids, _ = await self.ask(self._log.about, keys, person.job_ids)
         person.job_ids.update(ids)
         count = await self.ask(self._log.erase, keys, ids)
@@ -61,6 +62,14 @@ class LoggedJobs:
             return await asyncio.to_thread(method, *given)
         except LogUnavailable as error:
             raise ConnectionError(str(error)) from error
+
+    async def _keys_of(self, person: Person) -> Collection[str]:
+        try:
+            return self._keys(person)
+        except LookupError:
+            if await self.ask(self._log.searched):
+                raise
+            return ()  # no job has a key yet, so there is none to be found
 
     async def _caught_up(self) -> None:
         until = time.monotonic() + self._patience
@@ -116,10 +125,12 @@ class Trail:
 
     def ref(self, person: Person) -> str:
         """A keyed hash that stands for him: whoever has his id and the key can tell that it was he."""
+        try:
+            secret = self._secret()[:64]
+        except LookupError:  # nobody is to guess who it was
+            secret = secrets.token_bytes(32)
         text = f"{person.user or ''}\0{person.address or ''}".encode()
-        return (
-            "person-" + hashlib.blake2b(text, key=self._secret()[:64], digest_size=12, person=b"yb-erase").hexdigest()
-        )
+        return "person-" + hashlib.blake2b(text, key=secret, digest_size=12, person=b"yb-erase").hexdigest()
 
     async def _named(self, person: Person) -> list[str]:
         places = await self._rows.ask(self._log.named, list(person.wanted.values()))

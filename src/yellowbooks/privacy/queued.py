@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,10 @@ AGAIN_SECONDS = 0.2
 AT_ONCE = 100
 
 
+Spare = Callable[[Payload, Person], Awaitable[Payload | None]]
+"""What a job is to carry instead, where it is about others too; None where it is his alone, and goes."""
+
+
 class QueuedJobs:
     """Jobs that wait, run or are dead, with their payloads, and those that ended and are kept for a while.
 
@@ -24,8 +28,12 @@ class QueuedJobs:
     name = "queue"
     kept = ""
 
-    def __init__(self, queue: Queue, kinds: Sequence[Kind[Any]], where: str, patience: float) -> None:
+    def __init__(
+        self, queue: Queue, kinds: Sequence[Kind[Any]], spare: Spare, where: str, patience: float
+    ) -> None:  # fmt: skip
         self._queue = queue
+        self._spare = spare
+        self._spared: set[str] = set()
         self._kinds = kinds
         self.where = where
         self._patience = patience
@@ -69,8 +77,20 @@ class QueuedJobs:
         """Those that the walk finds, and those that were known before: the log may know more than the queue."""
         about = await find_about(self._queue, self._kinds, person.wanted, sorted(person.job_ids))
         for job_id, payload in about.jobs.items():
-            self._learn(person, job_id, payload)
-        return sorted(person.job_ids)
+            other = await self._spare(payload, person) if payload else None
+            if other is None:
+                self._learn(person, job_id, payload)
+            elif await self._put(job_id, other):
+                self._spared.add(job_id)
+        return sorted(person.job_ids - self._spared)
+
+    async def _put(self, job_id: str, payload: Payload) -> bool:
+        """Give a job another payload, in whatever state it is; False where it changed meanwhile."""
+        [stored] = await self._queue.stored([job_id])
+        if stored is None:
+            return False
+        kind = next(one for one in self._kinds if one.name == stored[0])
+        return await self._queue.reseal([(job_id, stored[1], kind.encode(payload))]) == ["resealed"]
 
     async def _end(self, ids: Sequence[str]) -> list[str]:
         """End what is not at its end; those that are too far for that."""

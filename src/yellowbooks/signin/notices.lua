@@ -252,18 +252,20 @@ function verbs.forget()
   return cmsgpack.pack(call('DEL', tag .. ':user:' .. args.user))
 end
 
--- Take a user out of a window, with what it would show of him. gives: how many groups that was
+-- Take a user out of a window, with what it would show of him. gives: how many groups went, and how many are left
 function verbs.take_out()
-  local key, gone = tag .. ':window:' .. args.id, 0
+  local key, gone, left = tag .. ':window:' .. args.id, 0, 0
   local stored = call('HGETALL', key)
   for i = 1, #stored, 2 do
     local group = stored[i] ~= 'closed' and cmsgpack.unpack(stored[i + 1])
     if group and group.user == args.user then
       call('HDEL', key, stored[i])
       gone = gone + 1
+    elseif group then
+      left = left + 1
     end
   end
-  return cmsgpack.pack(gone)
+  return cmsgpack.pack({gone, left})
 end
 
 -- Forget who gets mail at an address: when, and the windows that are open; and what was decided for some jobs.

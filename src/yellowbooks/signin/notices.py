@@ -182,13 +182,18 @@ class Notices:
                     found.append((key.removeprefix(f"{self._tag}:window:"), shown))
         return found
 
+    async def shared(self, window: str, user_id: str) -> bool:
+        """Take a user out of a window: whether something of others is left in it."""
+        _, left = await self._run("take_out", tuple[int, int], id=window, user=self._mark("user", user_id))
+        return bool(left)
+
     async def erase(self, user_id: str, addresses: Iterable[str], job_ids: Iterable[str]) -> int:
         """Forget a user, what waits to be told of him, who gets mail at these addresses, and what was decided for these
         jobs: how many devices and groups that were."""
         windows = {window for window, _ in await self.waiting(user_id)}
         user, gone = self._mark("user", user_id), int(await self.forget(user_id))
         for window in windows:
-            gone += await self._run("take_out", int, id=window, user=user)
+            gone += (await self._run("take_out", tuple[int, int], id=window, user=user))[0]
         recipients = [self._mark("to", fold(address)) for address in addresses]
         await self._run("forget_marks", str, recipients=recipients, jobs=[self._mark("job", one) for one in job_ids])
         return gone

@@ -41,7 +41,7 @@ class Summary(Payload):
     time_zone: str | None = None
 
     def about(self) -> Mapping[str, str]:
-        """The user whose sign-in opened the window, and the address."""
+        """The user whose sign-in opened the window ("": he was erased, and others are left), and the address."""
         return {"user": self.user_id, "address": reached(self.email)}
 
 
@@ -143,7 +143,7 @@ class SummaryMailer:
         due = datetime.fromtimestamp(summary.due / 1000, UTC)
         language, zone = self._letters.language(summary.locale), summary.time_zone or DEFAULT_ZONE
         # One link ends the sessions of one user: who shares an address with others gets none.
-        alone = {group.user for group in groups} == {groups[0].user} != {""}
+        alone = {group.user for group in groups} == {groups[0].user} != {""} and summary.user_id != ""
         link = self._link(lease.job_id, summary.user_id, language, due) if alone else ""
         letter = self._letters.summarize(groups, summary.email, language, zone, link)
         sender, secret = self._delivery.sender, self._delivery.secret

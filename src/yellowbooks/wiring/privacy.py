@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from yellowbooks import privacy, signin
-from yellowbooks.jobs import Backoff, Kind, Queue
+from yellowbooks.jobs import Backoff, Kind, Payload, Queue
 from yellowbooks.mail import name_of
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.finding import FILE, search_secret
@@ -57,7 +59,7 @@ async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holding
     notices = device_memory(replace(settings, notify=settings.notify or "every"), queue)
     parts: list[privacy.Part] = [
         privacy.SpooledJobs(settings.data_dir / "spool", known, patience),
-        privacy.QueuedJobs(queue, known, place, patience),
+        privacy.QueuedJobs(queue, known, lambda payload, person: _spare(notices, payload, person), place, patience),
         *([privacy.Devices(notices, place)] if notices else []),
         privacy.Suppressed(suppression_list(settings, queue), place),
         privacy.KeptMails(
@@ -73,6 +75,15 @@ async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holding
     finally:
         log.close()
         await queue.close()
+
+
+async def _spare(notices: signin.Notices | None, payload: Payload, person: privacy.Person) -> Payload | None:
+    """A summary goes to an address: who shares it is told of his own sign-ins all the same."""
+    if not isinstance(payload, signin.Summary) or person.user is None or person.address is not None or not notices:
+        return None
+    if not await notices.shared(payload.window, person.user):
+        return None
+    return msgspec.structs.replace(payload, user_id="") if payload.user_id == person.user else payload
 
 
 def find_person(user: str | None, address: str | None) -> privacy.Person:
