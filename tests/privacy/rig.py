@@ -89,7 +89,8 @@ async def rig(server: ValkeyServer, folder: Path, *, recorder: bool = True, **gi
     await asyncio.to_thread(log.migrate)
     if recorder:
         quiet: dict[str, Any] = {"on_trouble": lambda _trouble: None, "on_recovered": lambda: None}
-        tasks = [asyncio.create_task(Recorder(part, log, **quiet).run(stop)) for part in parts_of(queue)]
+        keep: Any = settings.log_payloads
+        tasks = [asyncio.create_task(Recorder(part, log, keep=keep, **quiet).run(stop)) for part in parts_of(queue)]
     try:
         yield Rig(settings, queue, log, every_kind(settings))
     finally:

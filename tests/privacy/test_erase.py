@@ -92,6 +92,7 @@ async def test_all_is_handed_out_then_gone_and_what_is_anothers_stays(
         "YB_SECRET_KEYS": keys,
         "YB_PARTITIONS": partitions,
         "YB_NOTIFY": "new_device",
+        "YB_LOG_PAYLOADS": "all",
     }
     async with rig(own_valkey, data, **given) as the:
         ids = await fill(the)
@@ -106,7 +107,9 @@ async def test_all_is_handed_out_then_gone_and_what_is_anothers_stays(
         accounts = [item["account"] for item in items(found, "queue") if "account" in item]
         assert "signin-notification" in accounts
         # The button's job has no search keys: the log finds it by the id that the queue told of.
-        assert {job["jobId"] for job in items(found, "job log")} == queued.keys()
+        logged = {job["jobId"]: job for job in items(found, "job log")}
+        assert logged.keys() == queued.keys()
+        assert logged[ids["waiting"]]["payload"]["ipAddress"] == "203.0.113.77"
         known, summary = items(found, "devices and summaries")
         assert (len(known["devices"]), len(known["networks"])) == (1, 1)
         assert (summary["signIns"], summary["ipAddress"]) == (2, "203.0.113.77")
@@ -301,3 +304,16 @@ async def test_a_summary_that_he_shares_tells_the_other_and_nothing_of_him(
         job = await the.queue.show(f"summary-{window}")
         assert job
         assert job.state == "cancelled"
+
+
+async def test_what_the_log_alone_still_has_after_the_queue_was_lost(own_valkey: ValkeyServer, tmp_path: Path) -> None:
+    async with rig(own_valkey, tmp_path, YB_LOG_PAYLOADS="all") as the:
+        job_id, _ = await the.queue.admit(the.kinds[-1], NotMe(user_id=USER, sign_in="x", pressed=1))
+        await the.recorded()
+        await the.queue.link.client.flushall()
+        found = await the.export()
+        [item] = items(found, "job log")
+        assert (item["jobId"], item["payload"]["userId"]) == (job_id, USER)  # no key leads there: only what was sent
+        assert (await the.erase()).done
+        assert the.log.find(job_id) is None
+        assert lies_in(tmp_path) == []

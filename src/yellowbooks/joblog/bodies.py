@@ -55,6 +55,16 @@ def drop_dead(connection: Connection, before: int) -> int:
     return connection.execute(delete(job_body).where(job_body.c.job_id.in_(some))).rowcount
 
 
+def bodies_after(job_id: str, most: int) -> Select[Any]:
+    """So many bodies, by their ids, behind one."""
+    return (
+        select(job_body.c.job_id, job_body.c.body)
+        .where(job_body.c.job_id > job_id)
+        .order_by(job_body.c.job_id)
+        .limit(most)
+    )
+
+
 def bodies_of(job_ids: Sequence[str]) -> Select[Any]:
     """The bodies of these jobs."""
     return select(job_body.c.job_id, job_body.c.body).where(job_body.c.job_id.in_(job_ids))

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select
 
+from yellowbooks.joblog.bodies import drop_bodies
 from yellowbooks.joblog.table import job_key, job_log, milliseconds_of, moment_of, operator_act
 from yellowbooks.jobs import State
 
@@ -38,6 +39,7 @@ def keys_left(connection: Connection, keys: Collection[str]) -> int:
 def erase_jobs(connection: Connection, keys: Collection[str], job_ids: Sequence[str]) -> int:
     """Take the rows of these jobs, with all that they are found by, and every row of the keys; how many jobs."""
     count = 0
+    drop_bodies(connection, job_ids)
     for some in _chunks(job_ids):
         count += connection.execute(delete(job_log).where(job_log.c.job_id.in_(some))).rowcount
         connection.execute(delete(job_key).where(job_key.c.job_id.in_(some)))

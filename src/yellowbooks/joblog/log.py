@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from yellowbooks.joblog.bodies import bodies_of, drop_bodies, drop_dead, keep_bodies
+from yellowbooks.joblog.bodies import bodies_after, bodies_of, drop_bodies, drop_dead, keep_bodies
 from yellowbooks.joblog.erasure import (
     Key,
     acts_that_name,
@@ -118,6 +118,13 @@ class JobLog:
         """What the callers of these jobs sent, of those of which the log has it. Raises `LogUnavailable`."""
         return {found.job_id: found.body for found in self._look(bodies_of(job_ids))}
 
+    def every_body(self) -> Iterator[dict[str, bytes]]:
+        """What callers sent, of all jobs of which the log has it, some at a time. Raises `LogUnavailable`."""
+        after = ""
+        while some := {found.job_id: found.body for found in self._look(bodies_after(after, IDS_AT_ONCE))}:
+            yield some
+            after = max(some)
+
     def drop_bodies(self, job_ids: Sequence[str]) -> int:
         """What the callers of these jobs sent is gone; gives of how many it was there. Raises `LogUnavailable`."""
         with self._writing() as connection:
@@ -198,8 +205,7 @@ class JobLog:
 
     def erase(self, keys: Collection[str], job_ids: Sequence[str]) -> int:
         """Take the rows of these jobs and of these keys; how many jobs. Raises `LogUnavailable`."""
-        with self._reached(), self._engine.connect() as connection, connection.begin():
-            self._lock(connection)
+        with self._writing() as connection:
             return erase_jobs(connection, keys, job_ids)
 
     def expire(self, before: int, most: int, after: Key | None = None) -> tuple[int, int, Key | None]:
@@ -208,8 +214,7 @@ class JobLog:
 
         Raises `LogUnavailable`.
         """
-        with self._reached(), self._engine.connect() as connection, connection.begin():
-            self._lock(connection)
+        with self._writing() as connection:
             return expire_jobs(connection, before, most), *expire_keys(connection, before, most, after)
 
     def compact(self) -> None:
@@ -223,7 +228,7 @@ class JobLog:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             else:
                 plain = connection.execution_options(isolation_level="AUTOCOMMIT")
-                plain.exec_driver_sql("VACUUM job_log, job_key")
+                plain.exec_driver_sql("VACUUM job_log, job_key, job_body")
 
     def _look(self, query: Select[Any]) -> Sequence[Any]:
         try:

@@ -1,6 +1,6 @@
 """The engine: a queue of jobs with attempts, leases and dead letters. It knows nothing of e-mail, HTTP or SQL."""
 
-from yellowbooks.jobs.about import About, accounts_about, accounts_of, find_about, fits
+from yellowbooks.jobs.about import About, accounts_about, accounts_of, find_about, fits, look_at_bodies
 from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.batch import Batch
@@ -73,6 +73,7 @@ __all__ = [
     "find_about",
     "fits",
     "judge",
+    "look_at_bodies",
     "measure",
     "parts_of",
     "patiently",

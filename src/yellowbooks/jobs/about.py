@@ -16,6 +16,10 @@ SCANNED = 1000  # keys that one step of the walk looks at
 ACCOUNT_HEAD = 7  # bytes of an account before its times; see `admit.lua`
 
 
+_ANY_HEAD = record.HEAD.pack(record.VERSION, record.ENQUEUED, 0, 0, record.NO_TOKEN, *(bytes(6),) * 2, 0, 0, 0, 0,
+                             *(bytes(6),) * 2)  # fmt: skip
+
+
 @dataclass(slots=True)
 class About:
     """What a walk found: each job by its id with its payload (None: ended, and so without), and whose payloads could
@@ -50,6 +54,15 @@ async def find_about(
 def accounts_of(kinds: Sequence[Kind[Any]], wanted: Mapping[str, str]) -> list[str]:
     """The names under which the queue counts a user."""
     return [kind.account(wanted["user"]).decode() for kind in kinds] if "user" in wanted else []
+
+
+def look_at_bodies(
+    bodies: Mapping[str, bytes], kinds: Sequence[Kind[Any]], wanted: Mapping[str, str], found: About
+) -> None:
+    """The same of what callers sent (see `Queue.bodies`), by job id; what is found is added."""
+    known, accounts = {kind.name: kind for kind in kinds}, accounts_of(kinds, wanted)
+    for job_id, body in bodies.items():
+        _look(job_id, _ANY_HEAD + body, known, wanted, accounts, False, found)
 
 
 async def accounts_about(queue: Queue, kinds: Sequence[Kind[Any]], wanted: Mapping[str, str]) -> dict[str, list[int]]:

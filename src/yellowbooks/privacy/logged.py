@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import msgspec
+
 from yellowbooks.joblog import JobLog, LogUnavailable, OperatorAct
-from yellowbooks.jobs import Queue, parts_of
+from yellowbooks.jobs import About, Kind, Queue, look_at_bodies, parts_of
 from yellowbooks.privacy.person import Found, NotYet, Person, job_item
 from yellowbooks.views import time as shown_time
 
@@ -24,8 +26,11 @@ class LoggedJobs:
     name = "job log"
     kept = ""
 
-    def __init__(self, log: JobLog, queue: Queue, keys: Keys, where: str, patience: float) -> None:
+    def __init__(
+        self, log: JobLog, queue: Queue, kinds: Sequence[Kind[Any]], keys: Keys, where: str, patience: float
+    ) -> None:  # fmt: skip
         self._log = log
+        self._kinds = kinds
         self._queue = queue
         self._keys = keys
         self.where = where
@@ -34,13 +39,14 @@ class LoggedJobs:
     async def find(self, person: Person) -> Found:
         """Each job with its history. Raises `ConnectionError`."""
         keys = await self._keys_of(person)
-        ids, rows = await self.ask(self._log.about, keys, person.job_ids)
+        sent = await self.ask(self._sent, person)
+        ids, rows = await self.ask(self._log.about, keys, {*person.job_ids, *sent.jobs})
         person.job_ids.update(ids)
-        found = Found()
-        for job_id in ids:
-            job = await self.ask(self._log.find, job_id)
-            if job:
-                found.items.append(job_item(job))
+        found = Found(gaps=[f"what came with job {one}: {why}" for one, why in sorted(sent.unread.items())])
+        for job_id in sorted({*ids, *sent.jobs}):
+            job, payload = await self.ask(self._log.find, job_id), sent.jobs.get(job_id)
+            item = job_item(job) if job else {"jobId": job_id}
+            found.items.append(item | ({"payload": msgspec.to_builtins(payload)} if payload else {}))
         if rows and not ids:
             found.items.append({"searchKeys": rows})
         return found
@@ -49,9 +55,10 @@ class LoggedJobs:
         """The rows and what they are found by. Raises `NotYet` and `ConnectionError`."""
         await self._caught_up()
         keys = await self._keys_of(person)
-        ids, _ = await self.ask(self._log.about, keys, person.job_ids)
+        sent = await self.ask(self._sent, person)
+        ids, _ = await self.ask(self._log.about, keys, {*person.job_ids, *sent.jobs})
         person.job_ids.update(ids)
-        count = await self.ask(self._log.erase, keys, ids)
+        count = await self.ask(self._log.erase, keys, sorted({*ids, *sent.jobs}))
         if count:
             await self.ask(self._log.compact)
         return int(count)
@@ -62,6 +69,13 @@ class LoggedJobs:
             return await asyncio.to_thread(method, *given)
         except LogUnavailable as error:
             raise ConnectionError(str(error)) from error
+
+    def _sent(self, person: Person) -> About:
+        """What callers sent about him, of jobs that the queue may have lost."""
+        found = About()
+        for bodies in self._log.every_body():
+            look_at_bodies(bodies, self._kinds, person.wanted, found)
+        return found
 
     async def _keys_of(self, person: Person) -> Collection[str]:
         try:

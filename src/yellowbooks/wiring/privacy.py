@@ -53,7 +53,7 @@ async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holding
         raise SettingsError(f"YB_DATABASE_URL: {error}") from None
     queue, known = open_queue(settings), every_kind(settings)
     where = "the database of YB_DATABASE_URL" if settings.database_url else str(settings.data_dir / "joblog.sqlite3")
-    rows = privacy.LoggedJobs(log, queue, lambda person: _keys(settings, person), where, patience)
+    rows = privacy.LoggedJobs(log, queue, known, lambda person: _keys(settings, person), where, patience)
     trail = privacy.Trail(rows, log, lambda: _secret(settings), where)
     # Devices are forgotten also where YB_NOTIFY is not set any more.
     notices = device_memory(replace(settings, notify=settings.notify or "every"), queue)
