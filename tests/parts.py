@@ -5,10 +5,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from valkey import Valkey
 
 from yellowbooks.jobs import Kind, Lease, Payload, Queue
-from yellowbooks.jobs.record import Record, parse
+from yellowbooks.jobs.record import Record, job_of, parse
 
 INDEX_OF = {
     "scheduled": "due", "retrying": "due", "enqueued": "enqueued", "processing": "leases", "dead": "dead",
@@ -88,7 +89,8 @@ def records(client: "Valkey[bytes]", tag: str) -> dict[str, Record]:
 def check_consistent(url: str, tag: str) -> None:
     """A job is in exactly one index, and its record agrees; no record and no entry is an orphan.
 
-    Only the line of a cancelled job may still hold its id: its turn is passed over when it comes.
+    Only the line of a cancelled job may still hold its id: its turn is passed over when it comes. The dead stand in the
+    groups of their fingerprints too.
     """
     client = Valkey.from_url(url)
     jobs = records(client, tag)
@@ -121,5 +123,27 @@ def check_consistent(url: str, tag: str) -> None:
     storied = client.scan_iter(f"{tag}:story:*", count=SCANNED)
     stories = {key.decode().removeprefix(f"{tag}:story:") for key in storied}
     assert stories <= set(jobs)
+    check_groups(client, tag)
     client.close()
     assert {job_id: [INDEX_OF[job.state]] for job_id, job in jobs.items()} == places
+
+
+def check_groups(client: "Valkey[bytes]", tag: str) -> None:
+    """Each dead job is in the one group that its history says, at its place in `dead`; no group is empty or unnamed."""
+    dead = {job_id.decode(): int(place) for job_id, place in client.zrange(f"{tag}:dead", 0, -1, withscores=True)}
+    died = {job_id.decode(): said.decode().split(" ") for job_id, said in client.hgetall(f"{tag}:died").items()}
+    assert {job_id: int(place) for job_id, (place, _) in died.items()} == dead
+    names = {key.decode(): msgspec.msgpack.decode(said) for key, said in client.hgetall(f"{tag}:causes").items()}
+    for job_id, (_, group) in died.items():
+        job = job_of(job_id, client.get(f"{tag}:job:{job_id}") or b"", client.get(f"{tag}:story:{job_id}") or b"")
+        assert job
+        failed = job.failed
+        assert names[group] == [job.kind, (failed and failed.cause) or "", (failed and failed.release) or ""]
+    groups = {key.decode().rpartition(":")[2] for key in client.scan_iter(f"{tag}:died:*", count=SCANNED)}
+    assert groups == set(names)
+    members = {
+        (group, job_id.decode(), int(place))
+        for group in groups
+        for job_id, place in client.zrange(f"{tag}:died:{group}", 0, -1, withscores=True)
+    }
+    assert members == {(group, job_id, dead[job_id]) for job_id, (_, group) in died.items()}

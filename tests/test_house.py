@@ -165,6 +165,7 @@ def test_one_word_an_act() -> None:
             "fire",
             "look",
             "survey",
+            "group",
             "reseal",
             "shred",
         ):

@@ -17,4 +17,6 @@ BUGS = (
     Bug("an expired lease stays", "claim", "call('ZREM', leases_key, id)\n    if job and", "\n    if job and"),
     Bug("a lost worker's job is left out of the line", "claim", "enqueue_first(job)\n  move(job, 'enqueued', 'cr",
         "move(job, 'enqueued', 'cr"),
+    Bug("a dead job stands in no group", "prelude", "  if fingerprint ~= '' then call('ZADD'",
+        "  if false then call('ZADD'"),
 )  # fmt: skip

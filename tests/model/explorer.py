@@ -288,7 +288,17 @@ class Explorer:
                 world.ended[job_id] = job.state
             if why := self._wrong_effects(world, job_id, job):
                 return why
-        return None
+        return self._wrong_groups(world.store)
+
+    def _wrong_groups(self, store: Store) -> str | None:
+        """The dead stand in the groups of their fingerprints, at the same places, and nobody else does."""
+        values = store.values
+        grouped: dict[bytes, float] = {}
+        for group in values.get(f"{TAG}:causes".encode(), {}):
+            grouped |= values.get(f"{TAG}:died:".encode() + group, {})
+        dead = values.get(f"{TAG}:dead".encode(), {})
+        noted = set(values.get(f"{TAG}:died".encode(), {}))
+        return None if grouped == dead and noted == set(dead) else f"dead are {set(dead)}, in groups {set(grouped)}"
 
     def _wrong_effects(self, world: World, job_id: str, job: Any) -> str | None:
         count = world.effects[job_id]

@@ -10,8 +10,8 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter, RawBody, SkipValidation
 
 from yellowbooks.api.audit import Audit, Plan
-from yellowbooks.api.filter import Filter, chosen_jobs, milliseconds
-from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, find
+from yellowbooks.api.filter import Filter, chosen_jobs, counted, milliseconds
+from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, causes, page_of
 from yellowbooks.views import dead_view, job_view, time
 
 PAGE = 100
@@ -20,24 +20,10 @@ Reason = Annotated[str, QueryParameter(max_length=500)]
 
 async def _page(queue: Queue, limit: int, cursor: str | None, wanted: Wanted) -> dict[str, Any]:
     try:
-        if wanted == Wanted():
-            jobs, following, total = await queue.dead(limit, cursor)
-        else:
-            total = len([job async for job in find(queue, wanted)]) if cursor else 0
-            found = [job async for job in find(queue, wanted, cursor)]
-            jobs, following = _cut(found, limit)
-            total = total or len(found)
+        jobs, following, total = await page_of(queue, limit, cursor, wanted)
     except ValueError:
         raise Invalid([Fault("cursor", "is none that an earlier page gave; leave it out to begin again")]) from None
     return {"count": total, "jobs": [_row(job) for job in jobs], "nextCursor": following}
-
-
-def _cut(found: list[Job], limit: int) -> tuple[list[Job], str | None]:
-    """A page and the cursor of the next; a page has all that died in the millisecond of its last."""
-    count = limit
-    while 0 < count < len(found) and found[count].ended == found[count - 1].ended:
-        count += 1
-    return found[:count], str((found[count - 1].ended or 0) * 2048) if count < len(found) else None
 
 
 def _row(job: Job) -> dict[str, Any]:
@@ -73,13 +59,11 @@ class DeadLetters(Controller):
     @get("/causes", summary="What jobs died of, the most frequent first", operation_id="list-causes")
     async def list_causes(self, queue: NamedDependency[Queue]) -> dict[str, Any]:
         """Dead jobs by kind, cause and the release that failed, with when the newest of each died."""
-        found: dict[tuple[str, str, str], dict[str, Any]] = {}
-        async for job in find(queue):  # newest first, and once: there may be a hundred thousand
-            key = (job.kind, job.cause or "", (job.failed.release if job.failed else None) or "")
-            names = dict(zip(("kind", "cause", "release"), key, strict=True))
-            one = found.setdefault(key, names | {"count": 0, "newest": time(job.ended)})
-            one["count"] += 1
-        return {"causes": sorted(found.values(), key=lambda one: -one["count"])}
+        found = [
+            cause.fingerprint._asdict() | {"count": cause.count, "newest": time(cause.newest)}
+            for cause in await causes(queue)
+        ]
+        return {"causes": found}
 
     @get("/{job_id:str}", summary="Show one dead job", operation_id="show-dead")
     async def show_dead(self, queue: NamedDependency[Queue], job_id: FromPath[str]) -> dict[str, Any]:
@@ -98,9 +82,9 @@ class DeadLetters(Controller):
     ) -> dict[str, Any]:
         """The filter is a JSON object, or `?error=`; without one, every dead job is requeued."""
         chosen = _filter(body, error)
-        jobs = await chosen_jobs(queue, chosen)
         if chosen.preview or chosen.delay:
-            return await _before_it(request, "retry", chosen, jobs, plan)
+            return await _before_it(request, "retry", chosen, await counted(queue, chosen), plan)
+        jobs = await chosen_jobs(queue, chosen)
         by = await audit(request, "retry", chosen.text(), after={"count": len(jobs)}, reason=chosen.reason)
         answers = await queue.requeue([job.id for job in jobs], pace=chosen.pace, by=by)
         return {"requeued": answers.count("requeued")}
@@ -117,9 +101,9 @@ class DeadLetters(Controller):
         """The filter is a JSON object with a `reason`; `{}` would mean every dead job, so something must be given."""
         chosen = _filter(body, None)
         _narrow(chosen)
-        jobs = await chosen_jobs(queue, chosen)
         if chosen.preview or chosen.delay:
-            return await _before_it(request, "discard", chosen, jobs, plan)
+            return await _before_it(request, "discard", chosen, await counted(queue, chosen), plan)
+        jobs = await chosen_jobs(queue, chosen)
         await audit(request, "discard", chosen.text(), after={"count": len(jobs)}, reason=chosen.reason)
         answers = await queue.discard([job.id for job in jobs])
         return {"discarded": answers.count("discarded")}
@@ -165,16 +149,17 @@ async def dead_job(queue: Queue, job_id: str) -> Job:
 
 
 async def _before_it(
-    request: Request[Any, Any, Any], act: str, chosen: Filter, jobs: list[Job], plan: Plan | None
+    request: Request[Any, Any, Any], act: str, chosen: Filter, counted: tuple[int, int], plan: Plan | None
 ) -> dict[str, Any]:
     """What a filter means, bounded to what died until now; and with a delay, the act that is to come."""
-    until = milliseconds("diedBefore", chosen.died_before) or 1 + max((job.ended or 0 for job in jobs), default=0)
+    count, newest = counted
+    until = milliseconds("diedBefore", chosen.died_before) or newest + 1
     if chosen.preview:
-        return {"count": len(jobs), "diedBefore": time(until)}
+        return {"count": count, "diedBefore": time(until)}
     if plan is None:
         raise HTTPException("this API takes no act in for later; send it without «delay»", status_code=503)
     bound = datetime.fromtimestamp(until / 1000, UTC)
-    return await plan(request, act, msgspec.structs.replace(chosen, died_before=bound), len(jobs))
+    return await plan(request, act, msgspec.structs.replace(chosen, died_before=bound), count)
 
 
 def _narrow(chosen: Filter) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, find
+from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, find, tally
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
@@ -61,6 +61,18 @@ async def chosen_jobs(queue: Queue, chosen: Filter) -> list[Job]:
             break
         jobs.append(job)
     return jobs
+
+
+async def counted(queue: Queue, chosen: Filter) -> tuple[int, int]:
+    """How many dead jobs a filter means now, and when the newest of them died (ms since 1970; 0: it means none).
+
+    Raises `Invalid` where a time has no offset.
+    """
+    if chosen.ids is None:
+        count, newest = await tally(queue, chosen.wanted())
+        return min(count, chosen.limit or count), newest
+    jobs = await chosen_jobs(queue, chosen)
+    return len(jobs), max((job.ended or 0 for job in jobs), default=0)
 
 
 def milliseconds(field: str, moment: datetime | None) -> int | None:

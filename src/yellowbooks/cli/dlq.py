@@ -75,19 +75,16 @@ def _wanted(error: str | None, cause: str | None, kind: str | None, release: str
 @json_option
 def list_dead(limit: int, cursor: str | None, as_json: bool, **filters: Any) -> None:
     """Dead jobs, the newest first."""
-    from yellowbooks.jobs import Wanted, find
+    from yellowbooks.jobs import page_of
     from yellowbooks.views import dead_view
 
     wanted = _wanted(**filters)
 
     async def work(queue: "Queue", _settings: Settings) -> tuple[list["Job"], str | None, int]:
         try:
-            if wanted == Wanted():
-                return await queue.dead(limit, cursor)
-            found = [job async for job in find(queue, wanted, cursor)]
+            return await page_of(queue, limit, cursor, wanted)
         except ValueError:
             raise click.BadParameter("is none that an earlier page gave", param_hint="--cursor") from None
-        return found[:limit], None, len(found)
 
     jobs, following, total = on_queue(work)
     if as_json:
@@ -130,9 +127,9 @@ def show_causes(as_json: bool, **filters: Any) -> None:
     wanted = _wanted(**filters)
     found = on_queue(lambda queue, _: causes(queue, wanted))
     if as_json:
-        say({"causes": [fingerprint._asdict() | {"count": count} for fingerprint, count in found]})
+        say({"causes": [one.fingerprint._asdict() | {"count": one.count} for one in found]})
         return
-    rows = [(count, one.kind, one.cause, one.release) for one, count in found]
+    rows = [(one.count, *one.fingerprint) for one in found]
     table(["jobs", "kind", "cause", "release"], rows, empty="no job is dead")
 
 

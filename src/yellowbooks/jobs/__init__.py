@@ -4,7 +4,7 @@ from yellowbooks.jobs.about import About, accounts_about, accounts_of, find_abou
 from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.batch import Batch
-from yellowbooks.jobs.dead_letters import Wanted, causes, find
+from yellowbooks.jobs.dead_letters import Wanted, causes, find, page_of, tally
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.finder import KEY_LENGTH, Finder
 from yellowbooks.jobs.fitness import Unfit, judge, measure
@@ -75,9 +75,11 @@ __all__ = [
     "judge",
     "look_at_bodies",
     "measure",
+    "page_of",
     "parts_of",
     "patiently",
     "payload_of",
     "reseal",
+    "tally",
     "unhandled",
 ]

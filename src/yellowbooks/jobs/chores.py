@@ -25,6 +25,7 @@ class Chores:
         self._tell = tell
         self._worked: dict[str, Kind[Any]] = {}
         self._recovered = 0.0
+        self._buried: dict[str, dict[str, int]] = {}
         self._looked = 0.0
 
     def worked(self, kind: Kind[Any]) -> None:
@@ -67,5 +68,6 @@ class Chores:
         self._recovered = moment
         kinds, self._worked = self._worked, {}
         for kind in kinds.values():
-            if kind.recovers and (count := await recover(self._queue, kind.name, kind.recovers)):
+            looked = self._buried.setdefault(kind.name, {})
+            if kind.recovers and (count := await recover(self._queue, kind.name, kind.recovers, looked)):
                 self._tell("recovered", kind=kind.name, count=count)

@@ -17,6 +17,8 @@ from yellowbooks.jobs.agree import WrongPartitions, agree
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.explain import Facts
+from yellowbooks.jobs.graves import dead_of_all
+from yellowbooks.jobs.graves import together as groups_together
 from yellowbooks.jobs.job import Job
 from yellowbooks.jobs.kind import Kind, Lane, P, Rate
 from yellowbooks.jobs.lease import Lease
@@ -25,7 +27,7 @@ from yellowbooks.jobs.outcome import Outcome
 from yellowbooks.jobs.queue import BACKLOG, REOPENING_PACE, Queue, QueueUnavailable
 from yellowbooks.jobs.survey import Survey, together
 from yellowbooks.jobs.turns import Turns
-from yellowbooks.jobs.verbs import Place, Receipt
+from yellowbooks.jobs.verbs import Group, Place, Receipt
 
 MOST = 64  # partitions; each worker has its id and one letter of this many in each
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -259,23 +261,19 @@ class Partitions(Queue):
 
     # Looking
 
-    async def show(self, job_id: str) -> Job | None:
-        return (await self._wherever([job_id], _shown, None))[0]
-
     async def dead(self, count: int, before: str | None = None) -> tuple[list[Job], str | None, int]:
         """As `Queue.dead`; a page has all that died in the millisecond of its last, and so may be longer."""
-        pages = await self._all(lambda part: part.dead(count, before))
-        total = sum(page[2] for page in pages)
-        jobs = sorted((job for page in pages for job in page[0]), key=_died, reverse=True)
-        if not any(page[1] for page in pages) and len(jobs) <= count:
-            return jobs, None, total
-        last = _died(jobs[:count][-1])
-        found = [job for job in jobs if _died(job) >= last]
-        for part, (page, cursor, _) in zip(self.parts, pages, strict=True):
-            while cursor and page and _died(page[-1]) >= last:
-                page, cursor, _ = await part.dead(count, cursor)  # noqa: PLW2901  the pages that follow
-                found += [job for job in page if _died(job) >= last]
-        return found, str(last * 2048), total
+        return await dead_of_all(self.parts, await self._all(lambda part: part.dead(count, before)), count)
+
+    async def buried(self, *_: Any, **__: Any) -> list[tuple[int, str]]:
+        """Raises `TypeError`: look at each of `parts`."""
+        raise TypeError("each partition has places of its own; look at those of `parts`")
+
+    async def group(self, above: int | None = None, below: int | None = None) -> list[Group]:
+        return groups_together(await self._all(lambda part: part.group(above, below)))
+
+    async def shown(self, job_ids: Sequence[str]) -> list[Job | None]:
+        return await self._wherever(job_ids, lambda part, ids: part.shown(ids), None)
 
     async def stored(self, job_ids: Sequence[str]) -> list[tuple[str, bytes] | None]:
         return await self._wherever(job_ids, lambda part, ids: part.stored(ids), None)
@@ -350,7 +348,7 @@ class Partitions(Queue):
 
     async def _owner(self, job_id: str) -> Part:
         async def of_one(part: Part, ids: list[str]) -> list[Part | None]:
-            return [part if job else None for job in await _shown(part, ids)]
+            return [part if job else None for job in await part.shown(ids)]
 
         return (await self._wherever([job_id], of_one, None))[0] or self._home(job_id)
 
@@ -384,14 +382,6 @@ async def _by_part(
 async def _seen(part: Part, job_id: str) -> Receipt:
     job = await part.show(job_id)
     return Receipt("seen", job.state if job else None, same=False)
-
-
-async def _shown(part: Part, job_ids: list[str]) -> list[Job | None]:
-    return [await part.show(job_id) for job_id in job_ids]
-
-
-def _died(job: Job) -> int:
-    return job.ended or 0
 
 
 def parts_of(queue: Queue) -> tuple[Queue, ...]:

@@ -11,6 +11,7 @@ from yellowbooks.jobs import record
 from yellowbooks.jobs.batch import MOST_ITEMS, Batch, chunks
 from yellowbooks.jobs.explain import Facts, explain
 from yellowbooks.jobs.fitness import inspect
+from yellowbooks.jobs.graves import Graves
 from yellowbooks.jobs.job import Job
 from yellowbooks.jobs.kind import Kind, Lane, P
 from yellowbooks.jobs.lease import Lease, LeaseLost
@@ -43,7 +44,7 @@ DEAD_RETENTION = 7 * 86_400.0  # seconds
 __all__ = ["Queue", "QueueUnavailable"]
 
 
-class Queue(Recording):
+class Queue(Recording, Graves):
     """The engine's one door to Valkey (or Redis >= 7).
 
     Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
@@ -263,23 +264,7 @@ class Queue(Recording):
 
     async def show(self, job_id: str) -> Job | None:
         """What the queue knows of a job, or None."""
-        return (await self._show([job_id]))[0]
-
-    async def dead(self, count: int, before: str | None = None) -> tuple[list[Job], str | None, int]:
-        """Dead jobs, newest first; also the cursor of the next page (None: no more) and how many there are.
-
-        `before` is a cursor from an earlier page. Raises `ValueError` where it is none.
-        """
-        top = f"({int(before)}" if before else "+inf"
-        key, client = f"{self.tag}:dead", self.link.client
-        page = await self.link.reach(
-            lambda: client.zrevrangebyscore(key, top, "-inf", start=0, num=count + 1, withscores=True)
-        )
-        total = await self.link.reach(lambda: client.zcard(key))
-        shown = page[:count]
-        jobs = await self._show([job_id.decode() for job_id, _ in shown])
-        cursor = f"{shown[-1][1]:.0f}" if len(page) > count else None
-        return [job for job in jobs if job], cursor, total
+        return (await self.shown([job_id]))[0]
 
     async def stored(self, job_ids: Sequence[str]) -> list[tuple[str, bytes] | None]:
         """The kind and the stored payload of each job; None where it is unknown or ended, and so has none."""
@@ -320,15 +305,6 @@ class Queue(Recording):
             await link.close()
 
     # Inside
-
-    async def _show(self, job_ids: Sequence[str]) -> list[Job | None]:
-        if not job_ids:
-            return []
-        keys = [f"{self.tag}:{part}:{job_id}" for job_id in job_ids for part in ("job", "story")]
-        values = await self.link.reach(lambda: self.link.client.mget(keys))
-        return [
-            record.job_of(job_id, values[2 * n] or b"", values[2 * n + 1] or b"") for n, job_id in enumerate(job_ids)
-        ]
 
     def new_id(self) -> str:
         """An id that no job has."""

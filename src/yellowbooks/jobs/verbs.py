@@ -124,6 +124,17 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     trace: str = ""
 
 
+class Group(msgspec.Struct, array_like=True, frozen=True):
+    """Dead jobs that have kind, cause and release in common, how many, and the place of the newest."""
+
+    id: str
+    kind: str
+    cause: str
+    release: str
+    count: int
+    newest: int
+
+
 VERBS: dict[str, Script[Any]] = {
     "admit": Script("admit", list[Receipt], args=("items", "backlog"), item=Admission),
     "name": Script("name", list[int], args=("items",), item=Place),
@@ -151,6 +162,7 @@ VERBS: dict[str, Script[Any]] = {
     "fire": Script("fire", tuple[int, int], args=("name", "at")),
     "look": Script("look", Facts, args=("id",)),
     "survey": Script("survey", Survey, args=("named",)),
+    "group": Script("group", tuple[str, str, list[Group]], args=("phase", "cursor", "above", "below")),
     "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }
 

@@ -55,13 +55,12 @@ class SimulatedServer:
         return [[key, found[:count]]] if found else []
 
     async def zrevrangebyscore(
-        self, key: str, top: str, _bottom: str, start: int, num: int, withscores: bool
+        self, key: str, top: str, bottom: str, start: int, num: int, withscores: bool
     ) -> list[tuple[bytes, float]]:
-        """ZREVRANGEBYSCORE, as the dead letter queue is read."""
-        members = self.store.values.get(text(key), {})
-        most = float(top.lstrip("("))
-        found = [pair for pair in members.items() if pair[1] < most or (pair[1] == most and not top.startswith("("))]
-        return sorted(found, key=lambda pair: pair[1], reverse=True)[start : start + num]
+        """ZREVRANGEBYSCORE with scores, as dead letters are read."""
+        limit = (b"LIMIT", text(start), text(num))
+        flat = self.store.do_zrange(text(key), text(top), text(bottom), b"BYSCORE", b"REV", *limit, b"WITHSCORES")
+        return [(member, float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
 
     async def zcard(self, key: str) -> int:
         """ZCARD."""

@@ -1,7 +1,6 @@
 """The commands of the server that the transitions use, over dictionaries. Times are microseconds."""
 
 import hashlib
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -188,6 +187,10 @@ class Store:
         """HGETALL."""
         return [part for pair in (self._get(key, dict) or {}).items() for part in pair]
 
+    def do_hscan(self, key: bytes, _cursor: bytes, *_count: bytes) -> list[Any]:
+        """HSCAN, all at once."""
+        return [b"0", self.do_hgetall(key)]
+
     def do_hset(self, key: bytes, *pairs: bytes) -> int:
         """HSET."""
         self._make(key, dict).update(zip(pairs[::2], pairs[1::2], strict=True))
@@ -257,15 +260,21 @@ class Store:
         self._drop_empty(key)
         return gone
 
+    def do_zcount(self, key: bytes, low: bytes, high: bytes) -> int:
+        """ZCOUNT."""
+        return sum(_within(low, score, high) for score in (self._get(key, Scores) or {}).values())
+
     def do_zcard(self, key: bytes) -> int:
         """ZCARD."""
         return len(self._get(key, Scores) or {})
 
     def do_zrange(self, key: bytes, low: bytes, high: bytes, *options: bytes) -> list[bytes]:
-        """ZRANGE, by index or with BYSCORE, LIMIT from 0, WITHSCORES."""
+        """ZRANGE, by index or with BYSCORE, REV, LIMIT from 0, WITHSCORES."""
         ordered = sorted((self._get(key, Scores) or {}).items(), key=lambda pair: (pair[1], pair[0]))
+        if b"REV" in options:
+            ordered, low, high = ordered[::-1], high, low
         if b"BYSCORE" in options:
-            ordered = [pair for pair in ordered if _bound(low) <= pair[1] <= _bound(high)]
+            ordered = [pair for pair in ordered if _within(low, pair[1], high)]
         else:
             ordered = ordered[int(low) : int(high) + 1 or None]
         if b"LIMIT" in options:
@@ -299,8 +308,12 @@ class Store:
         return [[b"%d-%d" % entry[0], entry[1]] for entry in found[-1:]]
 
 
-def _bound(score: bytes) -> float:
-    return -math.inf if score == b"-inf" else math.inf if score == b"+inf" else float(score)
+def _within(low: bytes, score: float, high: bytes) -> bool:
+    """Whether a score is within two bounds; `(` before one leaves it out."""
+    least, most = (float(bound.lstrip(b"(")) for bound in (low, high))
+    return (least < score if low[:1] == b"(" else least <= score) and (
+        score < most if high[:1] == b"(" else score <= most
+    )
 
 
 def sha1hex(value: bytes) -> bytes:

@@ -8,7 +8,7 @@ return each(function(item)
   local job = load(item.id)
   if not job then return 'unknown' end
   if job.state ~= 'dead' then return 'not_dead' end
-  call('ZREM', dead_key, item.id)
+  leave_dead(item.id)
   move(job, 'cancelled', 'discarded')
   end_job(job)
   return 'discarded'

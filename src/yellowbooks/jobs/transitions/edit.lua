@@ -11,6 +11,8 @@ return each(function(item, i)
   if job.state ~= 'dead' then return 'not_dead' end
   move(job, 'dead', 'edited', {by = item.by, found = item.found})
   call('SET', job_prefix .. job.id, head(job) .. ARGV[i + 1])
-  call('ZADD', dead_key, 'XX', job.at * 2048 + math.min(job.seq, 2047), job.id)
+  call('ZADD', dead_key, 'XX', place_of(job), job.id)
+  local fingerprint = string.match(call('HGET', died_key, job.id) or '', ' (.+)$')
+  if fingerprint then join_group(job.id, place_of(job), fingerprint) end
   return 'edited'
 end)

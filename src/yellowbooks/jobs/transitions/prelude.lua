@@ -8,7 +8,11 @@
 --   <tag>:wake:<kind>      list    at most one token; an idle worker blocks on it
 --   <tag>:due              zset    ids of scheduled and retrying jobs, by the time they may run (us)
 --   <tag>:leases           zset    ids of processing jobs, by the end of the lease (logical ms)
---   <tag>:dead             zset    ids of dead jobs, by the position of their last event
+--   <tag>:dead             zset    ids of dead jobs, by the position of their last event; see `bury`
+--   <tag>:causes           hash    fingerprint -> the kind, the cause and the release that dead jobs have in common
+--   <tag>:died             hash    id of a dead job -> its place in `dead`, and its fingerprint (none: no record)
+--   <tag>:died:<fingerprint>  zset  ids of dead jobs that have it, as in `dead`
+--   <tag>:grouped          string  up to which place of `dead` these three were compared with it; see `group`
 --   <tag>:ended            list    ids of completed and cancelled jobs, in the order in which they ended
 --   <tag>:quarantine       hash    id -> why its record cannot be read
 --   <tag>:seen:<drawer>    hash    id -> fingerprint and logical time of a job that left the queue
@@ -31,6 +35,7 @@ local pack, unpack_struct = struct.pack, struct.unpack
 local byte, char, sub = string.byte, string.char, string.sub
 
 local due_key, leases_key, dead_key, ended_key = tag .. ':due', tag .. ':leases', tag .. ':dead', tag .. ':ended'
+local died_key, causes_key = tag .. ':died', tag .. ':causes'
 local events_key, clock_key, gates_key = tag .. ':events', tag .. ':clock', tag .. ':gates'
 local job_prefix, story_prefix = tag .. ':job:', tag .. ':story:'
 
@@ -139,7 +144,7 @@ local function pack_events()
 end
 
 -- A job's own history. The ordinary way (admitted, claimed, completed) stands in the record and costs nothing here.
--- Where it is full, notes stop at half of it and traces at three quarters, so that how a job ended has room.
+-- Where it is full, notes stop at half of it and traces at three quarters; of what it died has room beyond it.
 local STORY = 16384
 local function remember(job, name, when, state, attempt, more, trace)
   local key = story_prefix .. job.id
@@ -147,7 +152,7 @@ local function remember(job, name, when, state, attempt, more, trace)
   if name == 'noted' and used > STORY / 2 then return end
   if trace and used < STORY * 3 / 4 then more.trace = trace end
   local line = cmsgpack.pack({name, when, state, attempt, more})
-  if used + #line <= STORY then call('APPEND', key, pack('>I2', #line) .. line) end
+  if used + #line <= (name == 'died' and 2 * STORY or STORY) then call('APPEND', key, pack('>I2', #line) .. line) end
 end
 
 -- The claim stands in the story before whatever else does.
@@ -262,11 +267,47 @@ local function end_job(job)
   ended[#ended + 1] = job.id
 end
 
+-- Dead jobs of one kind, cause and release also stand together, so that nobody reads a hundred thousand to count what
+-- they died of. A version that knows of no groups changes `dead` alone: `group` compares the two, and mends.
+local function group_key(fingerprint) return died_key .. ':' .. fingerprint end
+
+local function leave_group(id)
+  local found = call('HGET', died_key, id)
+  if not found then return end
+  local fingerprint = string.match(found, ' (.+)$')
+  call('HDEL', died_key, id)
+  if not fingerprint then return end
+  call('ZREM', group_key(fingerprint), id)
+  if call('EXISTS', group_key(fingerprint)) == 0 then call('HDEL', causes_key, fingerprint) end
+end
+
+local function join_group(id, place, fingerprint)
+  call('HSET', died_key, id, string.format('%.0f %s', place, fingerprint))
+  if fingerprint ~= '' then call('ZADD', group_key(fingerprint), place, id) end
+end
+
+-- The fingerprint of jobs that died of the same, noted for those who ask what it means.
+local function fingerprint_of(kind, cause, release)
+  local names = cmsgpack.pack({kind, cause, release})
+  local fingerprint = sub(redis.sha1hex(names), 1, 16)
+  call('HSET', causes_key, fingerprint, names)
+  return fingerprint
+end
+
+local function place_of(job) return job.at * 2048 + math.min(job.seq, 2047) end
+
+local function leave_dead(id)
+  call('ZREM', dead_key, id)
+  leave_group(id)
+end
+
 local function bury(job, error, cause, settled_by, release, trace)
   move(job, 'dead', 'died', {error = error, cause = cause, release = release}, trace)
   job.committed, job.token = false, settled_by or NONE
   save(job)
-  call('ZADD', dead_key, job.at * 2048 + math.min(job.seq, 2047), job.id)
+  call('ZADD', dead_key, place_of(job), job.id)
+  leave_group(job.id)
+  join_group(job.id, place_of(job), fingerprint_of(job.kind, cause, release or ''))
 end
 
 local function gate_of(channel)

@@ -36,7 +36,7 @@ local until_place = (now - args.dead_retention) * 2048
 for _, id in ipairs(call('ZRANGE', dead_key, '-inf', until_place, 'BYSCORE', 'LIMIT', 0, BATCH)) do
   local job = load(id)
   if not job or may_go(job, args.dead_retention) then
-    call('ZREM', dead_key, id)
+    leave_dead(id)
     if job then forget(id, job) end
     forgotten = forgotten + 1
   end

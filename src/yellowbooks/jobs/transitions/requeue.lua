@@ -8,7 +8,7 @@ return each(function(item)
   local job = load(item.id)
   if not job then return 'unknown' end
   if job.state ~= 'dead' then return 'not_dead' end
-  call('ZREM', dead_key, item.id)
+  leave_dead(item.id)
   job.attempts, job.crashes, job.uncertain, job.generation = 0, 0, 0, job.generation + 1
   job.started, job.token = 0, NONE
   if item.delay then
