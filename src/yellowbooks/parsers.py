@@ -127,7 +127,7 @@ def source_secrets(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, secret) for name, _, secret in pairs)
 
 
-_ALERTS = ("dead>N", "failures>P%", "processing>Ns", "depth>N", "oldest>Ns", "workers<N", "away>Ns")
+_ALERTS = ("dead>N", "failures>P%", "processing>Ns", "depth>N", "oldest>Ns", "workers<N", "away>Ns", "log>Ns")
 _NUMBERS = {"N": r"(\d{1,9})", "P": r"(\d{1,2}(?:\.\d)?)"}
 
 

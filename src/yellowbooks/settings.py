@@ -173,6 +173,11 @@ class Settings:
         secret=True,
     )
     retention: float = setting("24h", _duration, "how long an ended job stays in the queue; the job log keeps it")
+    log_backlog_megabytes: int = setting(
+        "256",
+        _integer(1, 1_000_000),
+        "what may wait in the queue's memory for a job log that is away; beyond it the oldest events go first",
+    )
     log_payloads: str = setting(
         "sealed",
         _word("sealed", "all", "none"),
@@ -196,7 +201,7 @@ class Settings:
     )
     alert_mail: str | None = setting("", _text, "who gets alerts by mail", "operator@example.com")
     alert_when: tuple[tuple[str, float], ...] = setting(
-        "dead>10,failures>5%,processing>10s,depth>1000,oldest>60s,workers<1,away>30s",
+        "dead>10,failures>5%,processing>10s,depth>1000,oldest>60s,workers<1,away>30s,log>60s",
         _alerts,
         "when to alert; what is left out is not watched: alerts.md",
     )

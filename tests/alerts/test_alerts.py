@@ -28,7 +28,7 @@ from yellowbooks.mail import Inbox
 from yellowbooks.metrics import Tally, Teller
 from yellowbooks.settings import Settings, SettingsError, load
 
-WELL = Reading(dead=10, depth=1000, oldest=60.0, workers=1, failures=0.05, processing=10.0)
+WELL = Reading(dead=10, depth=1000, oldest=60.0, workers=1, failures=0.05, processing=10.0, log=60.0)
 LIMITS = dict(Settings().alert_when)
 
 
@@ -207,6 +207,7 @@ async def test_who_lost_the_seat_writes_nothing_and_sends_nothing(
     [
         ({"dead": 11}, "dead"), ({"depth": 1001}, "depth"), ({"oldest": 60.1}, "oldest"), ({"workers": 0}, "workers"),
         ({"failures": 0.051}, "failures"), ({"processing": 10.1}, "processing"),
+        ({"log": 60.1}, "log"),
     ],
 )  # fmt: skip
 def test_each_limit_is_passed_and_not_met(change: dict[str, Any], name: str) -> None:
@@ -246,6 +247,7 @@ def test_the_form_of_limits() -> None:
         "oldest": 60,
         "workers": 1,
         "away": 30,
+        "log": 60,
     }
     for wrong in ("dead", "dead>x", "dead<1", "failures>5", "oldest>60", "workers>1", "dlq>10", "dead>1,,"):
         with pytest.raises(SettingsError, match="which is none of"):

@@ -41,6 +41,8 @@ from yellowbooks.joblog.trail import OperatorAct, act_in, act_values, acts_page
 from yellowbooks.jobs import Event, Job
 
 HEAD = "0003"  # the newest migration
+PATIENCE = 12.0  # seconds
+MIGRATION_PATIENCE = 900  # seconds
 BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
 IDS_AT_ONCE = 1000  # both databases bound the parameters of a statement
 POSTGRES = {
@@ -63,12 +65,13 @@ class JobLog:
     """The log of jobs, blocking: call it through `asyncio.to_thread`. Any thread may use it.
 
     `url` is `sqlite:////absolute/path` or `postgresql://user:password@host:port/database`; nothing is opened
-    before the first call. Raises `ValueError` for another one.
+    before the first call. Raises `ValueError` for another one. `patience` is how long (s) PostgreSQL has for an answer;
+    it is told to give a statement up a little earlier.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
         self._url = _url(url)
-        self._engine = _engine(self._url)
+        self._engine = _engine(self._url, patience)
         self._dialect = self._engine.dialect.name
         self._closed = False
         self._migrated = False
@@ -85,6 +88,8 @@ class JobLog:
             upgrade = _upgrader()
             with _migrating, self._engine.connect() as connection, connection.begin():
                 self._lock(connection)
+                if self._dialect != "sqlite":
+                    _unbound(connection)  # an index over millions of rows takes its time
                 if _revision_of(connection) != HEAD:  # while this one waited, another may have done it
                     upgrade(connection)
 
@@ -315,16 +320,31 @@ def _name(url: URL) -> str:
     return f"{url.database} at {url.host or url.query.get('host') or 'localhost'}"
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, patience: float) -> Engine:
     settings: dict[str, Any] = {"hide_parameters": True, "pool_size": 2, "max_overflow": 6, "pool_timeout": 3}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **settings)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     # The snapshot of a repeatable read would be older than the lock that an append waits for.
-    return create_engine(
+    engine = create_engine(
         url, connect_args=POSTGRES | dict(url.query), pool_pre_ping=True, isolation_level="READ COMMITTED", **settings
     )
+    event.listen(engine, "do_connect", lambda _dialect, _record, args, named: _connect(patience, *args, **named))
+    return engine
+
+
+def _unbound(connection: Connection) -> None:
+    """This transaction may take its time; the connection is not used for another one."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{MIGRATION_PATIENCE}s'")
+    connection.connection.driver_connection.patience = MIGRATION_PATIENCE  # type: ignore[union-attr]  # a `BoundedConnection`
+    connection.detach()
+
+
+def _connect(patience: float, *args: Any, **named: Any) -> Any:
+    from yellowbooks.joblog.bounded import connect  # noqa: PLC0415  SQLite does without the driver
+
+    return connect(patience, *args, **named)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:

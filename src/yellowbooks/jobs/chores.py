@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import asdict, astuple
+
 from yellowbooks.jobs.dead_letters import recover
 from yellowbooks.jobs.fitness import Unfit
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.link import QueueUnavailable
+from yellowbooks.jobs.partitions import parts_of
 from yellowbooks.jobs.queue import Queue
 from yellowbooks.jobs.schedule import Schedule, tick
+from yellowbooks.jobs.verbs import Shed
 
 TICK_SECONDS = 10.0
 LOOK_SECONDS = 60.0  # how often a worker looks whether the server would lose jobs
+AT_ONCE = 1000  # jobs that one call sheds at most
 RECOVERY_SECONDS = 30.0  # how often one worker looks for what may recover
 
 
@@ -27,6 +32,8 @@ class Chores:
         self._recovered = 0.0
         self._buried: dict[str, dict[str, int]] = {}
         self._looked = 0.0
+        self._went = Shed()
+        self._shed_told = -LOOK_SECONDS
 
     def worked(self, kind: Kind[Any]) -> None:
         """A job of this kind was completed: its channel is usable."""
@@ -44,6 +51,7 @@ class Chores:
                 await tick(self._queue, self._schedules)
                 await self._recover()
                 await self._look()
+                await self._shed()
             except QueueUnavailable:
                 pass
             except Exception as error:  # a schedule's payload is the user's own code
@@ -60,6 +68,18 @@ class Chores:
             await self._queue.ping()
         except Unfit as error:
             self._tell("unfit", error=str(error))
+
+    async def _shed(self) -> None:
+        for part in parts_of(self._queue):
+            while True:
+                shed = await part.shed()
+                self._went = Shed(*(sum(pair) for pair in zip(astuple(self._went), astuple(shed), strict=True)))
+                if max(shed.jobs, shed.payloads) < AT_ONCE:
+                    break
+        moment = asyncio.get_running_loop().time()
+        if self._went != Shed() and moment - self._shed_told >= LOOK_SECONDS:
+            self._tell("log_shed", **asdict(self._went))
+            self._went, self._shed_told = Shed(), moment
 
     async def _recover(self) -> None:
         moment = asyncio.get_running_loop().time()

@@ -39,6 +39,7 @@ from yellowbooks.jobs.verbs import (
 
 BACKLOG = 1_000_000  # jobs of one kind that may wait
 REOPENING_PACE = 20.0  # jobs a second that leave a channel whose breaker let go, until nobody waits
+LOG_BACKLOG = 256 << 20  # bytes
 DEAD_RETENTION = 7 * 86_400.0  # seconds
 
 __all__ = ["Queue", "QueueUnavailable"]
@@ -48,10 +49,11 @@ class Queue(Recording, Graves):
     """The engine's one door to Valkey (or Redis >= 7).
 
     Every method raises `QueueUnavailable` where the server is away; one that is cancelled may have been done or not.
-    `lease`, `retention` and `dead_retention` are seconds. `release` names the version of the code that runs here; it
-    stands beside each failure. `url` may be a client instead; for its forms see `servers.py`. `replicas` is how many
-    must have a promise (an admission, a commit, an operator's act) before it is answered. `partition` is the number of
-    this queue where it is one of several: see `partitions.py`.
+    `lease`, `retention` and `dead_retention` are seconds, `log_backlog` the bytes that may wait for the job log (see
+    `shed`). `release` names the version of the code that runs here; it stands beside each failure. `url` may be a
+    client instead; for its forms see `servers.py`. `replicas` is how many must have a promise (an admission, a commit,
+    an operator's act) before it is answered. `partition` is the number of this queue where it is one of several: see
+    `partitions.py`.
     """
 
     pace = REOPENING_PACE
@@ -65,6 +67,7 @@ class Queue(Recording, Graves):
         retention: float = 86_400.0,
         dead_retention: float = DEAD_RETENTION,
         backlog: int = BACKLOG,
+        log_backlog: int = LOG_BACKLOG,
         release: str | None = None,
         replicas: int = 0,
         partition: int = 0,
@@ -74,7 +77,7 @@ class Queue(Recording, Graves):
         self.id, self._url, self._beside = secrets.token_urlsafe(6), url, list[Link]()
         self.lease, self._lease_ms = lease, round(lease * 1000)
         self._retention_ms, self._dead_retention_ms = round(retention * 1000), round(dead_retention * 1000)
-        self._backlog, self._release = backlog, release
+        self._backlog, self._release, self._log_backlog = backlog, release, log_backlog
         self._claims, self._claiming = 0, asyncio.Lock()
         self._admissions = Batch(self._admit, lambda pair: len(pair[1]))
         self._commits = Batch(self._commit)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from yellowbooks.jobs import record
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.link import Link
+from yellowbooks.jobs.verbs import Shed
 
 LONGEST_BLOCK = 5.0  # seconds; well under what a reply may take
 ENTRIES = 20  # of the event stream in one read; each has the events of a whole call
@@ -17,6 +18,7 @@ class Recording:
     link: Link
     _retention_ms: int
     _dead_retention_ms: int
+    _log_backlog: int
 
     async def read(self, block_seconds: float, *, after: str = "0-0", entries: int = ENTRIES) -> list[Event]:
         """The oldest events after a position that are still kept; waits for one at most `block_seconds`."""
@@ -43,6 +45,12 @@ class Recording:
         """The job log has every event up to this one. Gives how many jobs left, their retention being over."""
         ages = {"retention": self._retention_ms, "dead_retention": self._dead_retention_ms}
         return int(await self.link.call("recorded", position=position, **ages))
+
+    async def shed(self) -> Shed:
+        """Let go what waits for the job log beyond `log_backlog`; gives what went."""
+        ages = {"retention": self._retention_ms, "dead_retention": self._dead_retention_ms}
+        shed: Shed = await self.link.call("shed", bytes=self._log_backlog, **ages)
+        return shed
 
     async def bodies(self, job_ids: Sequence[str], *, sealed: bool) -> dict[str, bytes]:
         """What the callers of these jobs sent, as their records have it, payloads with it; of those that have one.

@@ -107,6 +107,14 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: float | None = None
 
 
+class Shed(msgspec.Struct, frozen=True, array_like=True):
+    """What left without the job log's knowing: entries of events, ended jobs, and payloads of jobs that died."""
+
+    entries: int = 0
+    jobs: int = 0
+    payloads: int = 0
+
+
 class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an attempt ended that did not complete. `delay` and `probe` are milliseconds.
 
@@ -163,6 +171,7 @@ VERBS: dict[str, Script[Any]] = {
     "look": Script("look", Facts, args=("id",)),
     "survey": Script("survey", Survey, args=("named",)),
     "group": Script("group", tuple[str, str, list[Group]], args=("phase", "cursor", "above", "below")),
+    "shed": Script("shed", Shed, args=("bytes", "retention", "dead_retention")),
     "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }
 

@@ -1,5 +1,6 @@
 """Numbers of the whole system: counted once from the engine's events, kept beside the queue, shown to Prometheus."""
 
+from yellowbooks.metrics.behind import lag
 from yellowbooks.metrics.breakers import Breakers
 from yellowbooks.metrics.fold import Fold, Moments, Tally
 from yellowbooks.metrics.page import Page
@@ -20,6 +21,7 @@ __all__ = [
     "Store",
     "Tally",
     "Teller",
+    "lag",
     "recent",
     "render",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from yellowbooks.jobs import Queue, QueueUnavailable, Survey, parts_of
+from yellowbooks.metrics.behind import SHED, lag, shed
 from yellowbooks.metrics.breakers import Execute, open_breakers
 from yellowbooks.metrics.fold import RUN_EDGES, WAIT_EDGES, Tally
 from yellowbooks.metrics.refusals import REASONS
@@ -20,12 +21,13 @@ LOST = 0.7  # of a lease: a worker that is silent for longer missed two renewals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """All that was asked for one page. `lag`: how many entries of events the log lacks, how old (s) the oldest is."""
+    """All that was asked for one page. `lag`: see there; `shed`: what left before the log had it."""
 
     survey: Survey
     tally: Tally
     breakers: "Counter[str]"
     lag: tuple[int, float]
+    shed: "Counter[str]"
 
 
 class Page:
@@ -65,14 +67,16 @@ class Page:
     async def _ask(self) -> Standing:
         await self._before()
         parts = parts_of(self._queue)
-        survey, breakers, lags, tallies = await asyncio.gather(
+        survey, breakers, lags, went, tallies = await asyncio.gather(
             self._queue.survey(),
             open_breakers(self._execute),
-            asyncio.gather(*(_lag(part) for part in parts)),
+            asyncio.gather(*(lag(part) for part in parts)),
+            asyncio.gather(*(shed(part) for part in parts)),
             asyncio.gather(*(Store(part).whole() for part in parts)),
         )
-        lag = (sum(one[0] for one in lags), max(one[1] for one in lags))
-        return Standing(survey=survey, tally=sum(tallies, Tally()), breakers=breakers, lag=lag)
+        behind = (sum(one[0] for one in lags), max(one[1] for one in lags))
+        whole = sum(tallies, Tally())
+        return Standing(survey=survey, tally=whole, breakers=breakers, lag=behind, shed=sum(went, Counter[str]()))
 
     def _counters(self, tally: Tally) -> list[Family]:
         events = Family("yb_job_events", "counter", "Transitions of jobs, by kind and event")
@@ -132,14 +136,7 @@ class Page:
         behind.add(standing.lag[0])
         late = Family("yb_recorder_lag_seconds", "gauge", "Age of the oldest event that the job log lacks")
         late.add(standing.lag[1])
-        return [held, breakers, behind, late]
-
-
-async def _lag(part: Queue) -> tuple[int, float]:
-    link, key = part.link, f"{part.tag}:events"
-    count = await link.reach(lambda: link.client.xlen(key))
-    oldest = await link.reach(lambda: link.client.xrange(key, count=1))
-    if not oldest:
-        return 0, 0.0
-    seconds, micros = await link.reach(link.client.time)
-    return count, max(0.0, seconds + micros / 1e6 - int(oldest[0][0].split(b"-")[0]) / 1000)
+        went = Family("yb_log_shed", "counter", "What left the queue for want of room before the job log had it")
+        for what in SHED:
+            went.add(standing.shed[what], what=what)
+        return [held, breakers, behind, late, went]

@@ -86,6 +86,7 @@ def open_queue(settings: Settings) -> Queue:
         "lease": settings.lease_seconds,
         "retention": settings.retention,
         "replicas": settings.replicas,
+        "log_backlog": (settings.log_backlog_megabytes << 20) // settings.partitions,
         "release": __version__,
     }
     try:

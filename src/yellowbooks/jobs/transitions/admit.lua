@@ -5,8 +5,6 @@
 -- payloads: the body of each record
 -- gives: admitted | seen | limited | full
 -- emits: admitted
-local WINDOW = 7 * 24 * 3600 * 1000
-local DRAWER = WINDOW / 2
 local ACCOUNT = 3600 * 1000
 
 -- Ids of jobs that left lie in drawers of half a window; a whole drawer is thrown away when it is too old.

@@ -26,6 +26,7 @@
 --   <tag>:workers          hash    worker -> the kinds that it knows, when it was last heard of
 --   <tag>:locks            hash    name -> holder, fencing token, end (logical ms)
 --   <tag>:events           stream  one entry a call, with all its events, until the job log has it
+--   <tag>:shed             hash    how much left without the job log's knowing
 --   <tag>:tally, <tag>:tally:<minute>  hash  counts of events; written by the recorder, not by these scripts
 --   <tag>:clock            string  the wall clock last seen, the logical clock, the position of the last event
 local tag = KEYS[1]
@@ -299,6 +300,14 @@ local function place_of(job) return job.at * 2048 + math.min(job.seq, 2047) end
 local function leave_dead(id)
   call('ZREM', dead_key, id)
   leave_group(id)
+end
+
+-- A job that leaves: that its id was seen stays known until the window is over.
+local WINDOW = 7 * 24 * 3600 * 1000
+local DRAWER = WINDOW / 2
+local function remember_seen(job)
+  if logical - job.logical >= WINDOW then return end
+  call('HSET', tag .. ':seen:' .. math.floor(job.logical / DRAWER), job.id, pack('>c8I6', job.fingerprint, job.logical))
 end
 
 local function bury(job, error, cause, settled_by, release, trace)

@@ -4,17 +4,12 @@
 -- gives: forgotten
 -- emits:
 local BATCH = 100
-local WINDOW = 7 * 24 * 3600 * 1000
-local DRAWER = WINDOW / 2
 local recorded_at, recorded_seq = string.match(args.position, '^(%d+)-(%d+)$')
 recorded_at, recorded_seq = tonumber(recorded_at), tonumber(recorded_seq)
 call('XTRIM', events_key, 'MINID', string.format('%.0f-%.0f', recorded_at, recorded_seq + 1))
 
--- The job leaves; that its id was seen stays known until the window is over.
 local function forget(id, job)
-  if job and logical - job.logical < WINDOW then
-    call('HSET', tag .. ':seen:' .. math.floor(job.logical / DRAWER), id, pack('>c8I6', job.fingerprint, job.logical))
-  end
+  if job then remember_seen(job) end
   call('UNLINK', job_prefix .. id, story_prefix .. id)
 end
 
