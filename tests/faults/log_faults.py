@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from sqlalchemy import event, make_url
 
 from tests.faults.log_rig import PATIENCE, Fault, LogRig
 from tests.faults.proxy import Proxy
 from tests.faults.recorder import STEPS
 from tests.parts import eventually
-from yellowbooks.joblog import JobLog
+from yellowbooks.joblog import JobLog, LogUnavailable
 from yellowbooks.jobs import Queue
 
 FAULTS: dict[tuple[str, str], Fault] = {}
@@ -79,6 +80,8 @@ async def locked(rig: LogRig) -> None:
         holder.execute("LOCK TABLE job_log IN ACCESS EXCLUSIVE MODE")
         await rig.meanwhile()
         await rig.troubled()
+        with pytest.raises(LogUnavailable, match="statement timeout"):  # who searches is told, soon
+            await asyncio.to_thread(log.search, "x")
 
 
 @row("21 another writer has the file", "sqlite")

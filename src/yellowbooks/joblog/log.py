@@ -43,6 +43,7 @@ from yellowbooks.jobs import Event, Job
 HEAD = "0003"  # the newest migration
 PATIENCE = 12.0  # seconds
 MIGRATION_PATIENCE = 900  # seconds
+AT_ONCE_SECONDS = 1.0  # that there is no table is said sooner
 BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
 IDS_AT_ONCE = 1000  # both databases bound the parameters of a statement
 POSTGRES = {
@@ -236,11 +237,14 @@ class JobLog:
                 plain.exec_driver_sql("VACUUM job_log, job_key, job_body")
 
     def _look(self, query: Select[Any]) -> Sequence[Any]:
+        began = time.monotonic()
         try:
             return self._rows(query)
         except ValueError:
             return []  # an id that the database cannot hold, such as one with a NUL
         except LogUnavailable:
+            if time.monotonic() - began > AT_ONCE_SECONDS:
+                raise
             with self._reached():
                 migrated = self._revision() is not None
             # Before a recorder has been here there is no table, and nothing was logged; it may come in between.
