@@ -192,7 +192,10 @@ async def test_what_an_older_version_buried_is_counted(
     queue: Queue, turn: Callable[[bool], None], valkey: ValkeyServer
 ) -> None:
     turn(True)
-    ids = [await bury(queue, PING, CAUSES[n % 3]) for n in range(1200)]
+    ids = [job_id for job_id, _ in await queue.admit_many(PING, [Ping(user=f"u{n}") for n in range(1200)])]
+    order = {job_id: n for n, job_id in enumerate(ids)}
+    while leases := await take(queue, room=100):
+        await queue.settle_many([(one, Dead("e", CAUSES[order[one.job_id] % 3])) for one in leases])
     released = Queue(valkey.url, name=queue.tag[4:-3], release="9")
     client = valkey.client()
     assert not client.exists(f"{queue.tag}:died")
