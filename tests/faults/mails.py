@@ -93,7 +93,7 @@ class Stage:
     async def _ended(self, ids: list[str], seconds: float = 60) -> list[Job]:
         deadline = time.monotonic() + seconds
         while True:
-            jobs = [job for job in await self.queue._show(ids) if job]
+            jobs = [job for job in await self.queue.shown(ids) if job]
             if all(job.state in (State.COMPLETED, State.DEAD) for job in jobs):
                 # Three deaths in a row, or two in doubt, leave a job to a person, who requeues it.
                 left = [job.id for job in jobs if job.state is State.DEAD and job.cause in ("poison", "uncertain")]
