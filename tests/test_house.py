@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src/yellowbooks"
 FILES = sorted(HOUSE.rglob("*.py"))
 FOLDERS = {
+    "access",
     "tracing",
     "drill",
     "alerts",
@@ -39,7 +40,8 @@ FOLDERS = {
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": {"parsers"}, "parsers": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
-    "api": {"intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool"}, "views": {"jobs"},
+    "access": set(),
+    "api": {"access", "intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool"}, "views": {"jobs"},
     "metrics": {"jobs"},
     "tracing": {"jobs", "mail"},
     "drill": {"jobs", "signin", "embedded", "processes", "settings"},
@@ -47,7 +49,7 @@ BELOW: dict[str, set[str]] = {
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
     "privacy": {"intake", "spool", "joblog", "signin", "jobs", "mail", "views"},
-    "wiring": {"privacy", "intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing", "tracing"},
+    "wiring": {"access", "privacy", "intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing", "tracing"},
     "webhooks": {"signin", "jobs"}, "notme": {"jobs"},
     "demo": {"client"},
     "spool": set(), "client": {"spool"},

@@ -83,14 +83,6 @@ def test_all_mistakes_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 3
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_beyond_loopback_keys_are_required(host: str) -> None:
-    with pytest.raises(SettingsError, match="YB_API_KEYS and YB_ADMIN_KEYS"):
-        load({"YB_HOST": host}, NO_FILE)
-    keys = {"YB_API_KEYS": "k" * 32, "YB_ADMIN_KEYS": "a" * 32}
-    assert load({"YB_HOST": host} | keys, NO_FILE).settings.host == host
-
-
 def test_a_misspelt_setting_is_noticed() -> None:
     assert load({"YB_SMPT_URL": "smtp://x"}, NO_FILE).warnings == (
         "YB_SMPT_URL is not a setting; did you mean YB_SMTP_URL?",

@@ -217,9 +217,9 @@ class Settings:
     log_format: str = setting("auto", _word("auto", "console", "json"), "auto is console on a terminal, else json")
 
     @property
-    def keyless(self) -> bool:
-        """Whether anybody who reaches the API may use it."""
-        return not self.api_keys and not self.admin_keys
+    def exposed(self) -> bool:
+        """Whether the API is reached from other machines: then it is never open without keys."""
+        return self.host not in LOOPBACK
 
 
 NAMES = {f"YB_{one.name.upper()}": one for one in fields(Settings)}
@@ -262,7 +262,6 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env
             shown = "its value" if one.metadata["secret"] else f"«{text}»"
             mistakes.append(f"{name}: {shown} {error}; for example {name}={one.metadata['example']}")
     settings = Settings(**values)
-    mistakes += _open_to_all(settings)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     known = NAMES.keys() | FILES.keys() | NOT_OURS
@@ -298,15 +297,6 @@ def _read_secrets(environment: Mapping[str, str], mistakes: list[str]) -> dict[s
             except (OSError, UnicodeDecodeError) as error:
                 mistakes.append(f"{variable}: {path} cannot be read ({error}); for example /run/secrets/{name.lower()}")
     return values
-
-
-def _open_to_all(settings: Settings) -> list[str]:
-    if settings.host in LOOPBACK or (settings.api_keys and settings.admin_keys):
-        return []
-    return [
-        f"YB_HOST: {settings.host} is reached from other machines, so YB_API_KEYS and YB_ADMIN_KEYS must be set; "
-        "a good key: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
-    ]
 
 
 def _unknown(name: str) -> str:

@@ -64,7 +64,7 @@ async def test_without_a_key_of_operators_there_is_no_page(queue: Queue, tmp_pat
     ) as client:
         for path in (*PAGES, "/dashboard/files/x/now.js"):
             assert (await client.get(path)).status_code == 401
-            assert (await client.get(path, auth=("bat", "other"))).status_code == 401
+            assert (await client.get(path, auth=("bat", "other"))).status_code == 403
         assert (await client.get("/dashboard", auth=("bat", "secret"))).status_code == 200
 
 

@@ -17,7 +17,9 @@ START_SECONDS = 90.0
 STARTS = re.compile(
     r"^(?:(?P<settings>(?:[A-Z_]+=\S+ +)*)(?:make run|yellowbooks up(?P<options>[^\n&|;#]*)) *(?:#[^\n]*)?)$"
 )
-NEEDS = re.compile(r":3333|\byellowbooks (jobs|dlq|check|doctor|audit|export|erase|mail (send-test|suppression))")
+NEEDS = re.compile(
+    r":3333|\byellowbooks (jobs|dlq|check|doctor|audit|export|erase|mail (send-test|suppression)|keys (issue|list))"
+)
 
 
 @dataclass

@@ -192,7 +192,7 @@ async def test_only_operators(desk: Desk) -> None:
     async with desk.client(api_keys=["k" * 16], admin_keys=["a" * 16]) as client:
         for path in (NOW, "/api/events"):
             assert (await client.get(path)).status_code == 401
-            assert (await client.get(path, headers={"Authorization": "Bearer " + "k" * 16})).status_code == 401
+            assert (await client.get(path, headers={"Authorization": "Bearer " + "k" * 16})).status_code == 403
         assert (await client.get(NOW, headers={"Authorization": "Bearer " + "a" * 16})).status_code == 200
 
 

@@ -88,4 +88,4 @@ async def test_a_log_that_hangs_does_not_hold_up_now(desk: Desk, monkeypatch: py
 
 async def test_only_operators(desk: Desk) -> None:
     async with desk.client(api_keys=["k" * 16], admin_keys=["a" * 16]) as client:
-        assert (await client.get(SERIES, headers={"Authorization": "Bearer " + "k" * 16})).status_code == 401
+        assert (await client.get(SERIES, headers={"Authorization": "Bearer " + "k" * 16})).status_code == 403

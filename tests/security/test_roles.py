@@ -81,7 +81,7 @@ async def test_a_new_route_without_a_rule_or_a_guard_is_found(api: Whole, monkey
 
 
 async def test_without_keys_everybody_is_let_in(own_valkey: ValkeyServer, tmp_path: Path) -> None:
-    """On loopback alone: beyond it, `load` refuses to start without keys (tests/test_settings.py)."""
+    """On loopback alone: beyond it the API refuses to start without keys (tests/access/test_processes.py)."""
     async with whole(own_valkey.url, tmp_path, api_keys=(), admin_keys=()) as api, api.client() as client:
         refused = {one for one in ROUTES if (await ask(client, one, {})).status_code in (401, 403)}
     assert {ROUTES[one] for one in refused} == {"signature"}

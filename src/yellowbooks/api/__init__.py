@@ -5,7 +5,9 @@ from yellowbooks.api.audit import Audit
 from yellowbooks.api.dead_letters import dead_job
 from yellowbooks.api.filter import Filter, chosen_jobs
 from yellowbooks.api.jobs import Find
-from yellowbooks.api.keys import caller
+from yellowbooks.api.keys import Gate, operator_of
 from yellowbooks.api.problems import problem
 
-__all__ = ["ApiParts", "Audit", "Filter", "Find", "caller", "chosen_jobs", "create_app", "dead_job", "problem"]
+__all__ = [
+    "ApiParts", "Audit", "Filter", "Find", "Gate", "chosen_jobs", "create_app", "dead_job", "operator_of", "problem",
+]  # fmt: skip

@@ -18,7 +18,7 @@ from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, Refuse, Trace, answer_request_name, counted, enqueue_route, follow_route
-from yellowbooks.api.keys import Guard, guard
+from yellowbooks.api.keys import OPEN, Gate, Guard, Keys
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
@@ -37,10 +37,11 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
-    """What the API is made of. Without keys it is open to whoever reaches it; `inbox` is None where SMTP is set.
+    """What the API is made of. Without keys, here or issued (`gate`), it is open to whoever reaches it, unless the gate
+    is closed; `inbox` is None where SMTP is set.
 
     `answers` is what the 202 of a kind says besides; without an `intake` jobs are taken in by the queue alone.
-    Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for a key of YB_ADMIN_KEYS.
+    Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for an operator's key.
     `audit` writes operators' acts down, `plan` takes those in that can be taken back; `start` is awaited first.
     """
 
@@ -61,6 +62,7 @@ class ApiParts:
     audit: Audit = unaudited
     plan: Plan | None = None
     start: Callable[[], Awaitable[None]] = _nothing
+    gate: Gate = OPEN
     metrics: MetricsPage | None = None
     refused: Refuse = lambda _kind, _reason: None
     trace: Trace | None = None
@@ -69,17 +71,15 @@ class ApiParts:
 
 def create_app(parts: ApiParts) -> Litestar:
     """The ASGI application."""
-    keyless = not parts.api_keys and not parts.admin_keys
-    callers = guard([*parts.api_keys, *parts.admin_keys], open_to_all=keyless, setting="YB_API_KEYS")
-    operators = guard(parts.admin_keys, open_to_all=keyless, setting="YB_ADMIN_KEYS")
+    keys = Keys(parts.api_keys, parts.admin_keys, parts.gate)
     queue, intake = parts.queue, parts.intake or Intake(parts.queue, parts.kinds, None, parts.tell)
     return Litestar(
         [
-            *_enqueue_routes(parts, intake, callers),
-            follow_route(queue, intake, parts.find, callers),
-            _operators_router(parts, operators),
+            *_enqueue_routes(parts, intake, keys.callers()),
+            follow_route(queue, intake, parts.find, keys.callers()),
+            _operators_router(parts, keys.operators()),
             *_health_routes(queue, intake, parts.draining),
-            *([metrics_route(parts.metrics, callers)] if parts.metrics else []),
+            *([metrics_route(parts.metrics, keys.callers())] if parts.metrics else []),
             *parts.routes,
         ],
         request_max_body_size=BODY_BYTES,

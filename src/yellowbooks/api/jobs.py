@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from litestar.types import Message, Scope
 
-from yellowbooks.api.keys import Guard
+from yellowbooks.api.keys import ENQUEUE, Guard, caller_of
 from yellowbooks.api.problems import problem, retry_after
 from yellowbooks.intake import Intake
 from yellowbooks.jobs import REQUEST_NAME, Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
@@ -28,7 +28,14 @@ Trace = Callable[[str, Mapping[str, str]], AbstractContextManager[tuple[bytes, C
 
 FULL_RETRY_MS = 30_000
 WORDS = {"seen": "duplicate", "limited": "limited", "full": "full"}
-STATUS_WORDS = {400: "invalid", 401: "unauthorized", 413: "too_large", 500: "failed"}
+STATUS_WORDS = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "unauthorized",
+    503: "unavailable",
+    413: "too_large",
+    500: "failed",
+}
 REQUEST = "x-request-id"
 ENQUEUED = {"status": "enqueued"}
 
@@ -70,7 +77,7 @@ def enqueue_route(
         status_code=202,
         guards=[guard],
         summary=f"Enqueue one {kind.name}",
-        operation_id=f"enqueue-{kind.name}",
+        operation_id=f"{ENQUEUE}{kind.name}",
     )
     async def enqueue(request: Request[Any, Any, Any], body: RawBody) -> Response[dict[str, Any]]:
         if trace is None:
@@ -89,7 +96,7 @@ def counted(handle: Callable[[Any, Any], Any], refuse: Refuse) -> Callable[[Any,
     def handle_and_count(request: Request[Any, Any, Any], error: Exception) -> Any:
         response = handle(request, error)
         route = request.scope.get("route_handler")
-        if isinstance(route, HTTPRouteHandler) and str(route.operation_id).startswith("enqueue-"):
+        if isinstance(route, HTTPRouteHandler) and str(route.operation_id).startswith(ENQUEUE):
             refuse(str(route.name), STATUS_WORDS.get(response.status_code, "failed"))
         return response
 
@@ -137,21 +144,23 @@ def follow_route(queue: Queue, intake: Intake, find: Find, guard: Guard) -> HTTP
     """`GET /api/jobs/{jobId}`."""
 
     @get("/api/jobs/{job_id:str}", name="job", guards=[guard], summary="Follow one job", operation_id="follow-job")
-    async def follow(job_id: FromPath[str]) -> dict[str, Any]:
-        """From the queue while it is there, then from the job log; from the disk where the queue is away."""
-        if kept := intake.find(job_id):
-            return job_view(kept)
-        try:
-            job = await queue.show(job_id)
-        except QueueUnavailable:
-            job = None
-            found = await _logged(find, job_id)
-            if found is None:
-                raise
-            return job_view(found)
-        job = job or await _logged(find, job_id)
-        if job is None:
+    async def follow(request: Request[Any, Any, Any], job_id: FromPath[str]) -> dict[str, Any]:
+        """From the queue while it is there, then from the job log; from the disk where the queue is away. What is of a
+        kind that the caller's key does not have is not there for him."""
+        job = intake.find(job_id) or await _found(queue, find, job_id)
+        if job is None or not caller_of(request).may(job.kind):
             raise NotFoundException(f"no job has the id {job_id[:128]}")
         return job_view(job)
 
     return follow
+
+
+async def _found(queue: Queue, find: Find, job_id: str) -> Job | None:
+    """Raises `QueueUnavailable` where the queue is away and the job log has no such job."""
+    try:
+        job = await queue.show(job_id)
+    except QueueUnavailable:
+        if logged := await _logged(find, job_id):
+            return logged
+        raise
+    return job or await _logged(find, job_id)

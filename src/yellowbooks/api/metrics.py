@@ -29,9 +29,9 @@ class MetricsPage(Protocol):
 def metrics_route(page: MetricsPage, guard: Guard) -> HTTPRouteHandler:
     """`GET /metrics`: open to this machine; from elsewhere, or through a proxy, `guard` asks for a key."""
 
-    def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if not _is_local(connection):
-            guard(connection, handler)
+            await guard(connection, handler)
 
     @get("/metrics", guards=[check], summary="Numbers, as Prometheus reads them", operation_id="metrics")
     async def metrics(request: Request[Any, Any, Any]) -> Response[str]:

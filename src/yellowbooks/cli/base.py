@@ -21,8 +21,8 @@ EXIT_STATUS = {
     "0": "done, and all is well",
     str(NOT_DONE): "not done, or what was looked at is not well; the lines above say what to do",
     str(WRONG_SETTING): "a wrong setting, option or argument; nothing was touched",
-    str(NO_SUCH_JOB): "no job has this id",
-    str(REFUSED): "the job stands where this cannot be done to it",
+    str(NO_SUCH_JOB): "no job, or no key, has this id",
+    str(REFUSED): "the job or the key stands where this cannot be done to it",
     str(TRY_AGAIN): "the queue or the job log is away: try again",
 }
 

@@ -35,12 +35,13 @@ def up(workers: int, port: int | None, demo: bool) -> None:
     from yellowbooks.embedded import Embedded, own, stop_on_signals
     from yellowbooks.observe import observer
     from yellowbooks.processes import Misconfigured
-    from yellowbooks.wiring import check, check_demo, demo_address, make_data_dir
+    from yellowbooks.wiring import check, check_demo, demo_address, expect_keys, make_data_dir
 
     with clear_errors():
         settings = load_settings().settings
         settings = replace(settings, port=port) if port else settings
         check(settings)
+        expect_keys(settings)
         if demo:
             check_demo(settings)
         make_data_dir(settings.data_dir)
@@ -99,7 +100,7 @@ def api(reload: bool, child: bool, alone: bool) -> None:
     from yellowbooks.embedded import listen
     from yellowbooks.observe import observer
     from yellowbooks.processes import Child, beside, role
-    from yellowbooks.wiring import Roles, check, look_at_server, make_data_dir
+    from yellowbooks.wiring import Roles, check, look_at_server, look_for_keys, make_data_dir
 
     with clear_errors():
         settings = _role_settings(child)
@@ -107,8 +108,11 @@ def api(reload: bool, child: bool, alone: bool) -> None:
         make_data_dir(settings.data_dir)
         handed = handed_over()
         listener = listen(settings.host, settings.port) if handed is None else socket.socket(fileno=handed)
+        if handed is not None and listener.family != socket.AF_UNIX:
+            settings = replace(settings, host=listener.getsockname()[0])  # where it listens decides who reaches it
         tell = observer("api", settings.log_format)
         asyncio.run(look_at_server(settings, tell))
+        asyncio.run(look_for_keys(settings, tell))
     recorder = Child("recorder", role("recorder"), inherited())
     with contextlib.ExitStack() as stack:
         if not alone:

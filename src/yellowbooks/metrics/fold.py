@@ -29,7 +29,8 @@ class Tally:
     """Counts by field. A field is a letter and words with bars between:
 
     `e|kind|event`; `r|kind|n` and `w|kind|n`, the n-th edge of the run and wait times; `rs|kind` and `ws|kind`, their
-    sums (ms); `a`, attempts that nobody knows the end of; `x|kind|reason`, admissions that were refused.
+    sums (ms); `a`, attempts that nobody knows the end of; `x|kind|reason`, admissions that were refused;
+    `d|why`, who was not let in.
     """
 
     def __init__(self, counts: Mapping[str, int] = {}) -> None:

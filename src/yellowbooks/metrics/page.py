@@ -10,7 +10,7 @@ from yellowbooks.jobs import Queue, QueueUnavailable, Survey, parts_of
 from yellowbooks.metrics.behind import SHED, lag, shed
 from yellowbooks.metrics.breakers import Execute, open_breakers
 from yellowbooks.metrics.fold import RUN_EDGES, WAIT_EDGES, Tally
-from yellowbooks.metrics.refusals import REASONS
+from yellowbooks.metrics.refusals import DENIALS, REASONS
 from yellowbooks.metrics.store import Store
 from yellowbooks.metrics.text import Family, render
 
@@ -83,6 +83,9 @@ class Page:
         run = Family("yb_job_run_seconds", "histogram", "How long attempts ran, however they ended")
         wait = Family("yb_job_wait_seconds", "histogram", "How long jobs that may run waited for a worker")
         refused = Family("yb_admission_refusals", "counter", "Requests that made no job, by kind and reason")
+        denied = Family("yb_access_denials", "counter", "Requests that were not let in, by why")
+        for why in DENIALS:
+            denied.add(tally.counts[f"d|{why}"], reason=why)
         doubt = Family(
             self._ambiguous.removesuffix("_total"), "counter", "Attempts after which nobody knows if the mail was taken"
         )
@@ -95,7 +98,7 @@ class Page:
             wait.histogram(WAIT_EDGES, *tally.histogram("w", kind, WAIT_EDGES), kind=kind)
             for reason in REASONS:
                 refused.add(tally.counts[f"x|{kind}|{reason}"], kind=kind, reason=reason)
-        return [events, run, wait, refused, doubt]
+        return [events, run, wait, refused, denied, doubt]
 
     def _gauges(self, standing: Standing) -> list[Family]:
         survey = standing.survey

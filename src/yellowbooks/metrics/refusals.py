@@ -8,6 +8,7 @@ from yellowbooks.jobs import Queue, QueueUnavailable, parts_of
 from yellowbooks.metrics.store import Store
 
 REASONS = ("duplicate", "limited", "full", "invalid", "unauthorized", "too_large", "unavailable", "failed")
+DENIALS = ("no_key", "unknown", "revoked", "expired", "secret", "scope", "away")
 ADD_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 
@@ -22,7 +23,14 @@ class Refusals:
 
     def __call__(self, kind: str, reason: str) -> None:
         """One admission was refused; `reason` is one of `REASONS`."""
-        self._counts[f"x|{kind}|{reason}"] += 1
+        self._count(f"x|{kind}|{reason}")
+
+    def denied(self, why: str) -> None:
+        """Somebody was not let in; `why` is one of `DENIALS`."""
+        self._count(f"d|{why}")
+
+    def _count(self, field: str) -> None:
+        self._counts[field] += 1
         if self._adding is None or self._adding.done():
             self._adding = asyncio.create_task(self._soon())
 

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
-from yellowbooks.api import caller
+from yellowbooks.api import operator_of
 from yellowbooks.jobs import Fault, Invalid
 from yellowbooks.operators.desk import Desk
 from yellowbooks.operators.shapes import ActOf, Acts
@@ -56,9 +56,9 @@ class Trail:
         return who or f"operator {key}".strip()
 
     def who(self, request: Request[Any, Any, Any]) -> tuple[str, str]:
-        """The name that the operator gave himself, and a short keyed hash of his key ("" where none is asked for)."""
-        name, key = caller(request)
-        return name, self.fingerprint(key) if key else ""
+        """How the operator is called, and the id of his issued key, or of another a short keyed hash ("" of none)."""
+        name, caller = operator_of(request)
+        return name, caller.id or (self.fingerprint(caller.secret) if caller.secret else "")
 
     def fingerprint(self, key: bytes) -> str:
         """Eight hexadecimal digits that tell a key from others and do not give it away."""

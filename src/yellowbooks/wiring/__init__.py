@@ -1,5 +1,6 @@
 """Settings in, parts out: the only room that knows every part."""
 
+from yellowbooks.wiring.access import expect_keys, key_secrets, key_store, look_for_keys
 from yellowbooks.wiring.checks import check, make_data_dir
 from yellowbooks.wiring.demo import check_demo, demo_address, demo_port, serve_demo
 from yellowbooks.wiring.log import LogReader, database_url
@@ -32,10 +33,14 @@ __all__ = [
     "demo_port",
     "device_memory",
     "every_kind",
+    "expect_keys",
     "find_person",
     "holdings",
+    "key_secrets",
+    "key_store",
     "kinds",
     "look_at_server",
+    "look_for_keys",
     "mail_secret",
     "make_data_dir",
     "make_mailer",

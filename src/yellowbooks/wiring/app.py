@@ -7,6 +7,7 @@ from yellowbooks.api import ApiParts, create_app
 from yellowbooks.dashboard import dashboard_routes
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
+from yellowbooks.wiring.access import open_gate
 from yellowbooks.wiring.intake import open_intake
 from yellowbooks.wiring.log import LogReader
 from yellowbooks.wiring.mail import bounce_intake, open_inbox
@@ -27,36 +28,37 @@ def make_app(settings: Settings, tell: Tell, stopping: Says, draining: Says) -> 
     desk = operators_parts(settings, queue, log, known, stopping, tell)
     intake = open_intake(settings, queue, known, tell)
     page, refusals = metrics_page(settings, queue, known)
+    gate = open_gate(settings, queue, tell, refusals.denied)
     tracing = make_tracing(settings, "api")
+
+    async def start() -> None:
+        await gate.start()
+        await desk.acts.start()
 
     async def close() -> None:
         await desk.close()
+        await gate.close()
         await refusals.aclose()
         await queue.close()
         await close_tracing(tracing)
 
     return create_app(
         ApiParts(
-            queue=queue,
-            intake=intake,
-            kinds=known,
-            find=log.find,
+            queue=queue, intake=intake, kinds=known, find=log.find, tell=tell, close=close, start=start,
             inbox=None if settings.smtp_url else open_inbox(settings),
             api_keys=settings.api_keys,
             admin_keys=settings.admin_keys,
-            tell=tell,
-            close=close,
+            gate=gate,
             bounces=bounce_intake(settings, queue),
             stopping=stopping,
             operator_routes=[*desk.routes, *dashboard_routes(inbox=not settings.smtp_url)],
             routes=[*webhook_routes(settings, intake, known[0], tell, refusals), *not_me_routes(settings, queue)],
             audit=desk.trail,
             plan=desk.acts.plan,
-            start=desk.acts.start,
             draining=draining,
             metrics=page,
             refused=refusals,
             answers=answers(settings),
             trace=tracing.request if tracing else None,
         )
-    )
+    )  # fmt: skip

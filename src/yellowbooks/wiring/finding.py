@@ -15,12 +15,13 @@ def search_secret(settings: Settings) -> bytes:
     """From YB_MAIL_SECRET, else kept in the data folder, which the processes of one machine share; b"" without both."""
     if settings.mail_secret:
         return hashlib.blake2b(settings.mail_secret.encode(), person=b"yb-search", digest_size=32).digest()
-    return _kept(settings.data_dir / FILE)
+    return kept_secret(settings.data_dir / FILE)
 
 
 @lru_cache(maxsize=8)
-def _kept(path: Path) -> bytes:
-    """The bytes of the file, made where it is missing; who comes second takes those of the first."""
+def kept_secret(path: Path) -> bytes:
+    """The bytes of the file, made where it is missing; who comes second takes those of the first. b"" where it cannot
+    be made."""
     try:
         if not path.exists():
             draft = path.with_suffix(f".{os.getpid()}.tmp")

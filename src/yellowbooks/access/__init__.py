@@ -1,0 +1,10 @@
+"""Who may call: keys that were issued, known by their hashes. It knows no HTTP; how Valkey is asked is handed in."""
+
+from yellowbooks.access.key import ROLES, Given, Record, Secrets, issue_key, make_key, read_key
+from yellowbooks.access.ring import Found, Ring
+from yellowbooks.access.store import KeyStore, Listed, TooMany
+
+__all__ = [
+    "ROLES", "Found", "Given", "KeyStore", "Listed", "Record", "Ring", "Secrets", "TooMany", "issue_key", "make_key",
+    "read_key",
+]  # fmt: skip
