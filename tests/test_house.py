@@ -56,7 +56,7 @@ BELOW: dict[str, set[str]] = {
     "doctor": {"jobs", "joblog", "mail"},
     "sealing": {"jobs"},
     "embedded": {"settings", "observe", "processes"},
-    "cli": {"privacy", "joblog", "drill", "wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
+    "cli": {"access", "parsers", "privacy", "joblog", "drill", "wiring", "embedded", "views", "doctor", "acceptance", "observe", "processes", "settings", "mail", "signin", "jobs"},
     "__main__": {"cli"}, "__init__": set(),
 }  # fmt: skip
 
