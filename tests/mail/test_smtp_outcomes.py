@@ -78,7 +78,7 @@ class Running:
 
     async def all_ended(self, ids: list[str], seconds: float = 30.0) -> list[Job]:
         async def look() -> list[Job] | None:
-            jobs = [job for job in await self.queue._show(ids) if job]
+            jobs = [job for job in await self.queue.shown(ids) if job]
             return jobs if all(job.state in (State.COMPLETED, State.DEAD) for job in jobs) else None
 
         jobs: list[Job] = await eventually(look, seconds)
@@ -209,7 +209,7 @@ async def test_what_is_ours_to_mend_holds_the_channel_and_harms_no_job(
         ids = await running.ask(200)
         await eventually(lambda: "smtp_misconfigured" in running.told.words())
         await asyncio.sleep(0.7)
-        jobs = await running.queue._show(ids)
+        jobs = await running.queue.shown(ids)
         assert {(job.state in (State.ENQUEUED, State.RETRYING, State.PROCESSING), job.attempts > 1) for job in jobs if job} == {(True, False)}  # fmt: skip
         assert running.told.words().count("smtp_misconfigured") == 1
         waiting = [job for job in jobs if job and job.cause]
@@ -234,7 +234,7 @@ async def test_a_provider_that_is_away_for_long_harms_no_job(running: Running, m
     await asyncio.sleep(1.5)  # with a ladder of 0.02 s alone all would be dead by now
     survey = await running.queue.survey()
     assert survey.dead == 0
-    assert max(job.attempts for job in await running.queue._show(ids) if job) <= 1
+    assert max(job.attempts for job in await running.queue.shown(ids) if job) <= 1
     assert running.told.words().count("smtp_down") == 1
     probes = running.told.words().count("retry")
     assert probes < 50
