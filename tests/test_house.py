@@ -35,6 +35,7 @@ FOLDERS = {
     "client",
     "notme",
     "privacy",
+    "edge",
 }
 # Room -> the rooms it may look into. Who stands higher is not named below.
 BELOW: dict[str, set[str]] = {
@@ -49,8 +50,8 @@ BELOW: dict[str, set[str]] = {
     "alerts": {"jobs", "metrics"},
     "dashboard": set(),  # what it shows and does goes over HTTP
     "privacy": {"intake", "spool", "joblog", "signin", "jobs", "mail", "views"},
-    "wiring": {"access", "privacy", "intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing", "tracing"},
-    "webhooks": {"signin", "jobs"}, "notme": {"jobs"},
+    "wiring": {"edge", "access", "privacy", "intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing", "tracing"},
+    "webhooks": {"signin", "jobs"}, "notme": {"jobs"}, "edge": set(),
     "demo": {"client"},
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},

@@ -165,6 +165,18 @@ class Settings:
     drain: float = setting(
         "0s", _duration, "how long an API that was told to stop goes on answering, with /readyz at 503, for balancers"
     )
+    receive: float = setting(
+        "10s",
+        _duration,
+        "within what a request's head must come, and then its body; who is later gets 408: edge.md",
+    )
+    idle: float = setting("5s", _duration, "how long a connection is kept between two requests")
+    most_connections: int = setting(
+        "20000", _integer(1, 1_000_000), "connections that one API holds; beyond them the slowest is cut, or 503"
+    )
+    address_connections: int = setting(
+        "1000", _integer(1, 1_000_000), "those of one public address (of IPv6: one /64); beyond them 429"
+    )
     secret_keys: tuple[str, ...] = setting(
         "",
         _sealing_keys,

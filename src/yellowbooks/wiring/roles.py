@@ -114,7 +114,8 @@ class Roles:
 
         url = "http://{}:{}".format(*listener.getsockname()[:2])
         drain = self.settings.drain if self.announced else 0.0  # nobody stands before the API of `up`
-        serve(partial(make_app, self.settings, self.tell), listener, drain, self.tell, lambda: self._announce(url=url))
+        app = partial(make_app, self.settings, self.tell)
+        serve(app, listener, self.settings, drain, self.tell, lambda: self._announce(url=url))
 
     async def _health(self, host: str, port: int | None, worker: Worker) -> asyncio.Server | None:
         if port is None:

@@ -1,0 +1,7 @@
+"""What stands between the network and the API: deadlines, bounds, and requests that are no requests."""
+
+from yellowbooks.edge.connection import Connection
+from yellowbooks.edge.crowd import Crowd, Limits
+from yellowbooks.edge.refusal import REASONS, Refusal
+
+__all__ = ["REASONS", "Connection", "Crowd", "Limits", "Refusal"]
