@@ -62,6 +62,15 @@ async def test_every_route_has_a_rule_and_stands_in_the_document(api: Whole) -> 
     assert not hidden, "what programs may call stands in the OpenAPI document"
 
 
+async def test_the_document_says_where_a_key_is_asked_for(api: Whole) -> None:
+    async with api.client() as client:
+        paths = (await client.get("/schema")).json()["paths"]
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            rule = ROUTES[f"{method.upper()} {path}"]
+            assert ("security" in operation) == (rule in ("callers", "operators")), path
+
+
 async def test_rules_name_roles_that_there_are() -> None:
     assert set(ROUTES.values()) <= set(RULES)
     assert all(roles <= set(ROLES) for roles in RULES.values())

@@ -19,6 +19,7 @@ from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, Refuse, Trace, answer_request_name, counted, enqueue_route, follow_route
 from yellowbooks.api.keys import OPEN, Gate, Guard, Keys
+from yellowbooks.api.methods import answer_methods
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
@@ -84,13 +85,16 @@ def create_app(parts: ApiParts) -> Litestar:
         ],
         request_max_body_size=BODY_BYTES,
         openapi_config=OpenAPIConfig(
-            title="Yellow Books Jobs", version=__version__, path="/schema", render_plugins=[SchemaPage(parts.kinds)]
+            title="Yellow Books Jobs",
+            version=__version__,
+            path="/schema",
+            render_plugins=[SchemaPage(parts.kinds, closed=keys.closed)],
         ),
         exception_handlers=_problems(parts),
         lifespan=[_running(intake)],
         on_startup=[parts.start],
         on_shutdown=[parts.close],
-        before_send=[answer_request_name],
+        before_send=[answer_request_name, answer_methods],
         on_app_init=[_no_logging],
     )
 

@@ -7,6 +7,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import RawBody
 
+from yellowbooks.api.operation import described
 from yellowbooks.jobs import Fault, Invalid
 from yellowbooks.mail import BounceIntake, NoReport
 
@@ -22,6 +23,7 @@ def bounce_route(intake: BounceIntake | None) -> HTTPRouteHandler:
         request_max_body_size=BODY_BYTES,
         summary="Take in a delivery report (a bounced mail, RFC 3464)",
         operation_id="take-bounce",
+        operation_class=described({"type": "string", "format": "binary"}, media="message/rfc822"),
     )
     async def take(request: Request[Any, Any, Any], body: RawBody) -> dict[str, Any]:
         """`taken` has one entry a failure: `answer` is suppressed, struck, passed_over or not_ours."""

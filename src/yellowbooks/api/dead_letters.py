@@ -1,5 +1,6 @@
 """The dead letter queue: list, show, group by cause, requeue one or many, discard."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,14 +12,36 @@ from litestar.params import FromPath, FromQuery, QueryParameter, RawBody, SkipVa
 
 from yellowbooks.api.audit import Audit, Plan
 from yellowbooks.api.filter import Filter, chosen_jobs, counted, milliseconds
+from yellowbooks.api.operation import described, schema_of
 from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, causes, page_of
 from yellowbooks.views import dead_view, job_view, time
 
 PAGE = 100
+CURSOR = re.compile("^[0-9]{0,20}$")
 Reason = Annotated[str, QueryParameter(max_length=500)]
+NARROWING = [
+    *((name, [None, ""]) for name in ("error", "cause")),
+    *((name, [None]) for name in ("causeIs", "kind", "release", "diedAfter", "diedBefore", "ids")),
+]
+"""What narrows a filter, and what does not though it is there."""
+PLANNED = {"show-act": ("act_id", "actId"), "undo-act": ("act_id", "actId")}  # with a delay
+FILTER = schema_of(Filter)
+DISCARD = FILTER | {
+    "allOf": [
+        {"anyOf": [{"required": [name], "properties": {name: {"not": {"enum": empty}}}} for name, empty in NARROWING]},
+        {
+            "anyOf": [
+                {"required": ["reason"], "properties": {"reason": {"pattern": "\\S"}}},
+                {"required": ["preview"], "properties": {"preview": {"const": True}}},
+            ]
+        },
+    ]
+}
 
 
 async def _page(queue: Queue, limit: int, cursor: str | None, wanted: Wanted) -> dict[str, Any]:
+    if cursor is not None and not CURSOR.fullmatch(cursor):
+        raise Invalid([Fault("cursor", "is none that an earlier page gave; leave it out to begin again")])
     try:
         jobs, following, total = await page_of(queue, limit, cursor, wanted)
     except ValueError:
@@ -45,7 +68,7 @@ class DeadLetters(Controller):
         self,
         queue: NamedDependency[Queue],
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE)] = 50,
-        cursor: FromQuery[str | None] = None,
+        cursor: Annotated[str | None, QueryParameter(schema_extra={"pattern": CURSOR.pattern})] = None,
         error: FromQuery[str | None] = None,
         cause: FromQuery[str | None] = None,
         cause_is: Annotated[str | None, QueryParameter(name="causeIs")] = None,
@@ -70,7 +93,13 @@ class DeadLetters(Controller):
         """With the cause, the release that failed, and where in the code each attempt did."""
         return dead_view(await dead_job(queue, job_id))
 
-    @post("/retry", status_code=202, summary="Requeue many dead jobs", operation_id="requeue-many")
+    @post(
+        "/retry",
+        status_code=202,
+        summary="Requeue many dead jobs",
+        operation_id="requeue-many",
+        operation_class=described(FILTER, required=False, leads=PLANNED),
+    )
     async def requeue_many(
         self,
         request: Request[Any, Any, Any],
@@ -89,7 +118,13 @@ class DeadLetters(Controller):
         answers = await queue.requeue([job.id for job in jobs], pace=chosen.pace, by=by)
         return {"requeued": answers.count("requeued")}
 
-    @post("/discard", status_code=202, summary="Discard many dead jobs", operation_id="discard-many")
+    @post(
+        "/discard",
+        status_code=202,
+        summary="Discard many dead jobs",
+        operation_id="discard-many",
+        operation_class=described(DISCARD, leads=PLANNED),
+    )
     async def discard_many(
         self,
         request: Request[Any, Any, Any],
@@ -167,7 +202,8 @@ def _narrow(chosen: Filter) -> None:
     faults = []
     if not chosen.preview and not chosen.reason.strip():
         faults.append(Fault("reason", "is required: what is discarded is lost; say why"))
-    if msgspec.structs.replace(chosen, preview=False, delay=None, reason="", pace=None, limit=None) == Filter():
+    rest = {"preview": False, "delay": None, "reason": "", "pace": None, "limit": None}
+    if msgspec.structs.replace(chosen, **rest, error=chosen.error or None, cause=chosen.cause or None) == Filter():
         faults.append(Fault("body", 'means every dead job; narrow it, such as {"cause": "mx.example:rcpt:550"}'))
     if faults:
         raise Invalid(faults)

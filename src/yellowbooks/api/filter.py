@@ -7,6 +7,12 @@ import msgspec
 
 from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, find, tally
 
+SLOWEST = 0.001  # jobs a second: a slower pace is a discard
+WITHOUT_NUL = "^[^\\x00]*$"
+"""No database takes a NUL in a text."""
+
+Moment = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]  # with its offset
+
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
     """Which dead jobs: all of what is given, the newest `limit` of them; of `ids` only.
@@ -22,14 +28,19 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cause_is: str | None = None
     kind: str | None = None
     release: str | None = None
-    died_after: datetime | None = None
-    died_before: datetime | None = None
+    died_after: Moment | None = None
+    died_before: Moment | None = None
     ids: Annotated[list[Annotated[str, msgspec.Meta(max_length=128)]], msgspec.Meta(max_length=1000)] | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    pace: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    limit: Annotated[float, msgspec.Meta(ge=1, le=1_000_000, multiple_of=1)] | None = None
+    pace: Annotated[float, msgspec.Meta(ge=SLOWEST)] | None = None
     preview: bool = False
     delay: Annotated[float, msgspec.Meta(gt=0, le=3600)] | None = None
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=500, extra_json_schema={"pattern": WITHOUT_NUL})] = ""
+
+    @property
+    def most(self) -> int | None:
+        """The limit as a count: in JSON 5.0 is a whole number too."""
+        return None if self.limit is None else int(self.limit)
 
     def wanted(self) -> Wanted:
         """The filter as the engine has it. Raises `Invalid` where a time has no offset."""
@@ -55,9 +66,9 @@ async def chosen_jobs(queue: Queue, chosen: Filter) -> list[Job]:
     wanted, jobs = chosen.wanted(), list[Job]()
     if chosen.ids is not None:
         shown = [job for job_id in dict.fromkeys(chosen.ids) if (job := await queue.show(job_id))]
-        return [job for job in shown if job.state is State.DEAD and wanted.fits(job)][: chosen.limit]
+        return [job for job in shown if job.state is State.DEAD and wanted.fits(job)][: chosen.most]
     async for job in find(queue, wanted):
-        if chosen.limit is not None and len(jobs) >= chosen.limit:
+        if chosen.most is not None and len(jobs) >= chosen.most:
             break
         jobs.append(job)
     return jobs
@@ -70,7 +81,7 @@ async def counted(queue: Queue, chosen: Filter) -> tuple[int, int]:
     """
     if chosen.ids is None:
         count, newest = await tally(queue, chosen.wanted())
-        return min(count, chosen.limit or count), newest
+        return min(count, chosen.most or count), newest
     jobs = await chosen_jobs(queue, chosen)
     return len(jobs), max((job.ended or 0 for job in jobs), default=0)
 

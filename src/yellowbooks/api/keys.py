@@ -91,6 +91,11 @@ class Keys:
         self._fixed = [("api", key.encode()) for key in api_keys] + [("admin", key.encode()) for key in admin_keys]
         self._ring, self._closed, self._refused = gate.ring, gate.closed, gate.refused
 
+    @property
+    def closed(self) -> bool:
+        """Whether a key is asked for also where none was issued."""
+        return bool(self._fixed) or self._closed
+
     # Guards are functions and no methods: the framework copies a route, and with a method its object.
 
     def callers(self) -> Guard:

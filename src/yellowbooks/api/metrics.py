@@ -10,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from yellowbooks.api.keys import Guard
+from yellowbooks.api.operation import described
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 CONTENT_TYPES = {
@@ -33,7 +34,10 @@ def metrics_route(page: MetricsPage, guard: Guard) -> HTTPRouteHandler:
         if not _is_local(connection):
             await guard(connection, handler)
 
-    @get("/metrics", guards=[check], summary="Numbers, as Prometheus reads them", operation_id="metrics")
+    @get(
+        "/metrics", guards=[check], summary="Numbers, as Prometheus reads them", operation_id="metrics",
+        operation_class=described(gives=tuple(CONTENT_TYPES.values())),
+    )  # fmt: skip
     async def metrics(request: Request[Any, Any, Any]) -> Response[str]:
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
         text = await page(openmetrics=openmetrics)

@@ -1,9 +1,11 @@
 """Lists of jobs and the search: which jobs are there, and did this person get the mail?"""
 
+import re
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 from litestar import get
 from litestar.exceptions import HTTPException
 from litestar.params import FromQuery, QueryParameter
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 
 PAGE = 100
 FOUND = 50
+CURSOR = re.compile(rf"^[0-9]{{1,14}}\.{JOB_ID.pattern}$")
+Cursor = Annotated[str | None, QueryParameter(schema_extra={"pattern": CURSOR.pattern})]
+# As a text: the framework would take «0.5» for half a second after 1970.
+Moment = Annotated[str | None, QueryParameter(schema_extra={"format": "date-time"})]
 LONGEST = 320  # characters of a search: an address has at most 254, a Message-ID of ours fewer
+Sought = Annotated[str, QueryParameter(required=True, max_length=LONGEST, schema_extra={"pattern": r"\S"})]
 
 
 def finding_routes(desk: Desk) -> list[Any]:
@@ -28,10 +35,10 @@ def finding_routes(desk: Desk) -> list[Any]:
     async def list_jobs(
         status: FromQuery[State | None] = None,
         type: FromQuery[str | None] = None,  # noqa: A002  the contract's word
-        since: FromQuery[datetime | None] = None,
-        until: FromQuery[datetime | None] = None,
+        since: Moment = None,
+        until: Moment = None,
         error: FromQuery[str | None] = None,
-        cursor: FromQuery[str | None] = None,
+        cursor: Cursor = None,
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE)] = 50,
     ) -> JobList:
         """By the job log. `since` and `until` bound the admission, `error` is a part of the error, any case."""
@@ -44,7 +51,7 @@ def finding_routes(desk: Desk) -> list[Any]:
         return JobList(jobs=await rows_of(desk, found[:limit]), next=following)
 
     @get("/api/admin/search", summary="Find jobs by whom or what they are about", operation_id="search-jobs")
-    async def search(q: Annotated[str, QueryParameter(max_length=LONGEST)] = "") -> Found:
+    async def search(q: Sought = "") -> Found:
         """By job id, Message-ID, address, X-Request-Id or user id, whichever fits first; the newest 50."""
         began = time.perf_counter()
         text = q.strip()
@@ -112,9 +119,13 @@ async def _in_queue(desk: Desk, job_id: str) -> Job | None:
         return None
 
 
-def _milliseconds(name: str, moment: datetime | None) -> int | None:
-    if moment is None:
+def _milliseconds(name: str, text: str | None) -> int | None:
+    if text is None:
         return None
+    try:
+        moment = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        raise Invalid([Fault(name, "is no time; send one such as 2025-12-18T23:00:00Z")]) from None
     if moment.tzinfo is None:
         raise Invalid([Fault(name, "has no offset; send one such as 2025-12-18T23:00:00Z")])
     return round(moment.timestamp() * 1000)
@@ -123,7 +134,7 @@ def _milliseconds(name: str, moment: datetime | None) -> int | None:
 def _place(cursor: str | None) -> tuple[int, str] | None:
     if cursor is None:
         return None
-    at, _, job_id = cursor.partition(".")
-    if not (at.isdecimal() and len(at) <= 14 and JOB_ID.fullmatch(job_id)):
+    if not CURSOR.fullmatch(cursor):
         raise Invalid([Fault("cursor", "is none that an earlier page gave; leave it out to begin again")])
+    at, _, job_id = cursor.partition(".")
     return int(at), job_id

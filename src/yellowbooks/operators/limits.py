@@ -1,22 +1,25 @@
 """Kinds with their limits, pausing them, and the addresses that get no mail."""
 
+import re
 from collections import Counter
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from litestar import Request, delete, get, post
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import FromPath, FromQuery, RawBody
+from litestar.params import FromPath, QueryParameter, RawBody
 
 from yellowbooks.jobs import Fault, Invalid, Kind, Partitions, Survey
 from yellowbooks.operators.audit import Trail
 from yellowbooks.operators.desk import Desk
 from yellowbooks.operators.shapes import KindHeld, KindList, KindOf, RateOf, Suppressed, SuppressedList
-from yellowbooks.operators.touching import Why, read_body
+from yellowbooks.operators.touching import WITH_WHY, Why, read_body
 from yellowbooks.views import time as shown_time
 
 NAMED = 1000  # running jobs that are counted by kind
 PAGE = 50
+CURSOR = re.compile("^[0-9]{1,8}$")
+Cursor = Annotated[str | None, QueryParameter(schema_extra={"pattern": CURSOR.pattern})]
 WHY = '{"reason": "…"}'
 
 
@@ -34,7 +37,7 @@ class SuppressedOnes(Protocol):
 
 def limit_routes(desk: Desk, trail: Trail, ones: SuppressedOnes) -> list[Any]:
     """Kinds, pause and resume; the addresses that get no mail, and lifting one."""
-    return [*_kind_routes(desk, trail), *_suppression_routes(trail, ones)]
+    return [*_kind_routes(desk, trail), _resume_route(desk, trail), *_suppression_routes(trail, ones)]
 
 
 def _kind_routes(desk: Desk, trail: Trail) -> list[Any]:
@@ -48,18 +51,27 @@ def _kind_routes(desk: Desk, trail: Trail) -> list[Any]:
             kinds=[_kind(name, desk.kinds.get(name), survey, left) for name in sorted(waiting | {*desk.kinds})]
         )
 
-    @post("/api/admin/kinds/{kind:str}/pause", status_code=200, summary="Hold a kind", operation_id="pause-kind")
+    @post(
+        "/api/admin/kinds/{kind:str}/pause", status_code=200, summary="Hold a kind", operation_id="pause-kind",
+        operation_class=WITH_WHY,
+    )  # fmt: skip
     async def pause(request: Request[Any, Any, Any], kind: FromPath[str], body: RawBody) -> KindOf:
         """Its jobs wait and spend no attempt, until it is resumed; what runs goes on."""
         why = read_body(body, Why, WHY)
         one = await _one(desk, kind)
-        by = await trail(
-            request, "pause", kind, before={"paused": one.paused}, after={"paused": True}, reason=why.reason
-        )
+        before, after = {"paused": one.paused}, {"paused": True}
+        by = await trail(request, "pause", kind, before=before, after=after, reason=why.reason)
         await desk.queue.hold(kind, by=by, reason=why.reason)
         return await _one(desk, kind)
 
-    @post("/api/admin/kinds/{kind:str}/resume", status_code=200, summary="Let a kind go on", operation_id="resume-kind")
+    return [list_kinds, pause]
+
+
+def _resume_route(desk: Desk, trail: Trail) -> Any:
+    @post(
+        "/api/admin/kinds/{kind:str}/resume", status_code=200, summary="Let a kind go on", operation_id="resume-kind",
+        operation_class=WITH_WHY,
+    )  # fmt: skip
     async def resume(request: Request[Any, Any, Any], kind: FromPath[str], body: RawBody) -> KindOf:
         """At once, whoever holds it or its channel. 409 where nobody does."""
         why = read_body(body, Why, WHY)
@@ -74,19 +86,25 @@ def _kind_routes(desk: Desk, trail: Trail) -> list[Any]:
                 await desk.queue.unhold(channel, kinds=sorted({kind, *sharing}))
         return await _one(desk, kind)
 
-    return [list_kinds, pause, resume]
+    return resume
 
 
 def _suppression_routes(trail: Trail, ones: SuppressedOnes) -> list[Any]:
     @get("/api/admin/suppressions", summary="Addresses that get no mail", operation_id="list-suppressions")
-    async def list_them(cursor: FromQuery[str | None] = None) -> SuppressedList:
+    async def list_them(cursor: Cursor = None) -> SuppressedList:
         """By their keyed hashes, newest first; `next` is the cursor of the following page."""
         start = _start(cursor)
         found = [one for one in await ones.entries() if one.until]
         following = str(start + PAGE) if len(found) > start + PAGE else None
         return SuppressedList(suppressions=found[start : start + PAGE], next=following)
 
-    @delete("/api/admin/suppressions/{key:str}", status_code=200, summary="Send mail again", operation_id="lift")
+    @delete(
+        "/api/admin/suppressions/{key:str}",
+        status_code=200,
+        summary="Send mail again",
+        operation_id="lift",
+        operation_class=WITH_WHY,
+    )
     async def lift(request: Request[Any, Any, Any], key: FromPath[str], body: RawBody) -> dict[str, str]:
         """Its dead jobs wait to be requeued."""
         why = read_body(body, Why, WHY)
@@ -144,6 +162,6 @@ async def _left(desk: Desk) -> dict[str, float]:
 def _start(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not (cursor.isdecimal() and len(cursor) < 9):
+    if not CURSOR.fullmatch(cursor):
         raise Invalid([Fault("cursor", "is none that an earlier page gave; leave it out to begin again")])
     return int(cursor)

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from yellowbooks.api import described
 from yellowbooks.jobs import Event
 from yellowbooks.operators.now import Now
 from yellowbooks.operators.shapes import ActState, NowBody
@@ -33,7 +34,10 @@ def live_routes(now: Now, watch: Watch, acts: Recent, stopping: Callable[[], boo
         """Depth, rates, times, workers and what is held; where the queue is away it says so, with 200."""
         return Response(await now.body(), headers=NO_STORE)
 
-    @get("/api/events", summary="What goes on, as it happens (server-sent events)", operation_id="events")
+    @get(
+        "/api/events", summary="What goes on, as it happens (server-sent events)", operation_id="events",
+        operation_class=described(gives=("text/event-stream; charset=utf-8",)),
+    )  # fmt: skip
     async def follow(request: Request[Any, Any, Any]) -> ServerSentEvent:
         """Events `now` (every second), `job` (a transition), `act` (how an act on many jobs goes) and `missed` (so many
         were not told); goes on after the Last-Event-ID."""

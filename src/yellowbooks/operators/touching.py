@@ -8,7 +8,7 @@ from litestar import Request, Response, get, patch, post
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
-from yellowbooks.api import dead_job
+from yellowbooks.api import dead_job, described, schema_of
 from yellowbooks.jobs import Fault, Invalid, Job, Kind
 from yellowbooks.operators.audit import Trail
 from yellowbooks.operators.desk import Desk, Rendered, masked
@@ -26,19 +26,27 @@ GONE = "the payload was dropped when the job ended, so there is nothing to show"
 REASON_LENGTH = 500
 
 S = TypeVar("S")
+# Neither blank nor with a NUL, which no database takes.
+Reason = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=REASON_LENGTH, extra_json_schema={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+]
 
 
 class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of an act: why it is done."""
 
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_LENGTH)]
+    reason: Reason
+
+
+WITH_WHY = described(schema_of(Why))  # an operation whose body says why
 
 
 class NewPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of an edit."""
 
     payload: msgspec.Raw
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_LENGTH)]
+    reason: Reason
 
 
 def read_body(body: bytes, kind: type[S], example: str) -> S:
@@ -55,11 +63,17 @@ def read_body(body: bytes, kind: type[S], example: str) -> S:
 
 def touching_routes(desk: Desk, trail: Trail) -> list[Any]:
     """Reveal, mail, cancel and edit."""
-    return [*_seeing(desk, trail), *_changing(desk, trail)]
+    return [*_seeing(desk, trail), _cancel_route(desk, trail), _edit_route(desk, trail)]
 
 
 def _seeing(desk: Desk, trail: Trail) -> list[Any]:
-    @post("/api/admin/jobs/{job_id:str}/reveal", status_code=200, summary="Show the payload", operation_id="reveal")
+    @post(
+        "/api/admin/jobs/{job_id:str}/reveal",
+        status_code=200,
+        summary="Show the payload",
+        operation_id="reveal",
+        operation_class=WITH_WHY,
+    )
     async def reveal(request: Request[Any, Any, Any], job_id: FromPath[str], body: RawBody) -> Response[dict[str, Any]]:
         """As it came, with what is personal; who asked, and why, stands in the trail."""
         why = read_body(body, Why, '{"reason": "…"}')
@@ -67,7 +81,12 @@ def _seeing(desk: Desk, trail: Trail) -> list[Any]:
         await trail(request, "reveal", job_id, reason=why.reason)
         return Response({"payload": msgspec.to_builtins(payload)}, headers={"Cache-Control": "no-store"})
 
-    @get("/api/admin/jobs/{job_id:str}/mail", summary="Show the mail of a job", operation_id="job-mail")
+    @get(
+        "/api/admin/jobs/{job_id:str}/mail",
+        summary="Show the mail of a job",
+        operation_id="job-mail",
+        operation_class=described(gives=("text/html; charset=utf-8", "text/plain; charset=utf-8")),
+    )
     async def show_mail(
         request: Request[Any, Any, Any],
         job_id: FromPath[str],
@@ -87,8 +106,11 @@ def _seeing(desk: Desk, trail: Trail) -> list[Any]:
     return [reveal, show_mail]
 
 
-def _changing(desk: Desk, trail: Trail) -> list[Any]:
-    @post("/api/admin/jobs/{job_id:str}/cancel", status_code=200, summary="Cancel a job", operation_id="cancel")
+def _cancel_route(desk: Desk, trail: Trail) -> Any:
+    @post(
+        "/api/admin/jobs/{job_id:str}/cancel", status_code=200, summary="Cancel a job", operation_id="cancel",
+        operation_class=WITH_WHY,
+    )  # fmt: skip
     async def cancel(request: Request[Any, Any, Any], job_id: FromPath[str], body: RawBody) -> dict[str, Any]:
         """One that waits or runs; one that is past the point of no return goes on (409)."""
         why = read_body(body, Why, '{"reason": "…"}')
@@ -104,7 +126,14 @@ def _changing(desk: Desk, trail: Trail) -> list[Any]:
             raise HTTPException(f"{late}; GET /api/admin/jobs/{{jobId}} says where it stands", status_code=409)
         return {"jobId": job_id, "status": "cancelled"}
 
-    @patch("/api/admin/dlq/{job_id:str}", summary="Give a dead job another payload", operation_id="edit-dead")
+    return cancel
+
+
+def _edit_route(desk: Desk, trail: Trail) -> Any:
+    @patch(
+        "/api/admin/dlq/{job_id:str}", summary="Give a dead job another payload", operation_id="edit-dead",
+        operation_class=described(_edit_schema(desk)),
+    )  # fmt: skip
     async def edit(request: Request[Any, Any, Any], job_id: FromPath[str], body: RawBody) -> dict[str, Any]:
         """Checked as the POST of its kind checks it; then requeue the job. The trail has both, masked."""
         asked = read_body(body, NewPayload, '{"payload": {…}, "reason": "…"}')
@@ -123,7 +152,14 @@ def _changing(desk: Desk, trail: Trail) -> list[Any]:
             raise HTTPException("this job is not dead any more; look at it again", status_code=409)
         return {"jobId": job_id, "status": "dead"}
 
-    return [cancel, edit]
+    return edit
+
+
+def _edit_schema(desk: Desk) -> dict[str, Any]:
+    """Its payload is that of the job's kind."""
+    schema = schema_of(NewPayload)
+    payloads = {"anyOf": [{"$ref": f"#/components/schemas/{kind.payload.__name__}"} for kind in desk.kinds.values()]}
+    return schema | {"properties": schema["properties"] | {"payload": payloads}}
 
 
 async def _known(desk: Desk, job_id: str) -> Job:

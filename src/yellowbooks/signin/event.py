@@ -27,6 +27,9 @@ _LOCALE = re.compile(LOCALE)
 # What most addresses look like; for these the long check would give back what it was given.
 _WIRE = re.compile(r"[a-z0-9_+-]{1,30}(?:\.[a-z0-9_+-]{1,30})?@(?:[a-z0-9]{1,60}\.){1,3}[a-z]{2,20}")
 _LONGEST = {"user_id": 256, "email": 254, "name": 256, "provider": 64, "user_agent": 4096, "ip_address": 64}
+# For the OpenAPI document: what `faults` says of these texts is no pattern that a reader could read.
+_PLAIN = {"format": "plain-text"}
+_BARRED = "no control characters, no bidi controls, no «=?»"
 
 
 def _shown(**schema: object) -> msgspec.Meta:
@@ -37,15 +40,19 @@ def _shown(**schema: object) -> msgspec.Meta:
 class SignIn(Payload):
     """One sign-in: who, from where, with what, when."""
 
-    user_id: Annotated[str, _shown(description="whom the limit counts", minLength=1, maxLength=256)]
+    user_id: Annotated[
+        str, _shown(description=f"whom the limit counts; {_BARRED}", pattern=r"\S", maxLength=256, **_PLAIN)
+    ]
     email: Annotated[str, _shown(description="who gets the mail", format="email", maxLength=254)]
     provider: Annotated[str, _shown(description="such as github", pattern=f"^{PROVIDER}$")]
-    name: Annotated[str, _shown(description="for the greeting", maxLength=256)] | None = None
+    name: Annotated[str, _shown(description=f"for the greeting; {_BARRED}", maxLength=256, **_PLAIN)] | None = None
     ip_address: Annotated[str, _shown(anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])] | None = None
-    user_agent: Annotated[str, _shown(description="the browser's own header", maxLength=4096)] | None = None
-    timestamp: datetime | None = None
+    user_agent: Annotated[str, _shown(description=f"the browser's own; {_BARRED}", maxLength=4096, **_PLAIN)] | None = (
+        None
+    )
+    timestamp: Annotated[datetime, _shown(description="2000 to 2099", format="date-time")] | None = None
     locale: Annotated[str, _shown(description="mn or en; any other is mn", pattern=f"^{LOCALE}$")] | None = None
-    time_zone: Annotated[str, _shown(description="an IANA name; Asia/Ulaanbaatar if left out")] | None = None
+    time_zone: Annotated[str, _shown(description="an IANA name", format="time-zone")] | None = None
 
     def key(self) -> str | None:
         """The limit of mails an hour counts the user."""

@@ -3,20 +3,21 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, post
 from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.params import FromPath, RawBody
+from litestar.params import PathParameter, RawBody
 
 from yellowbooks.jobs import Fault, Invalid
 from yellowbooks.webhooks.intake import Intake, Item
 from yellowbooks.webhooks.schemes import Forged, Sent
 from yellowbooks.webhooks.sources import SOURCES
 
+Source = Annotated[str, PathParameter(schema_extra={"enum": [*SOURCES]})]
 BODY_BYTES = 1024 * 1024
 ANSWERS = {
     200: "A duplicate, or an event that makes no mail: `status` and `why` say which; nothing is to be sent again",
@@ -51,7 +52,7 @@ def webhook_route(intakes: Mapping[str, Intake]) -> HTTPRouteHandler:
         summary="Take in the events of an identity provider, signed in its own way",
         operation_id="take-webhook",
     )
-    async def take(request: Request[Any, Any, Any], source: FromPath[str], body: RawBody) -> Response[dict[str, Any]]:
+    async def take(request: Request[Any, Any, Any], source: Source, body: RawBody) -> Response[dict[str, Any]]:
         """202 where a job was made, 200 where the event was a duplicate or none that makes a mail."""
         intake = _intake(intakes, source)
         sent = Sent({name.lower(): value for name, value in request.headers.items()}, body, time.time())
