@@ -48,7 +48,8 @@ class Commit:
 
 @dataclass
 class Scripted:
-    """`answers` are by step: CONNECT, EHLO, MAIL, RCPT, DATA, DOT, RSET, QUIT; of a list the last one stays.
+    """`answers` are by step: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, DOT, RSET, QUIT; of a list the last
+    one stays.
 
     `decide` may answer a step by its recipient instead; "" leaves it at the usual.
     """
@@ -114,7 +115,7 @@ class Scripted:
             buffer += data
             while b"\n" in buffer:
                 line, _, buffer = buffer.partition(b"\n")
-                verb = line.strip()[:4].decode("latin-1").upper()
+                verb = line.strip()[:4].decode("latin-1").upper().replace("STAR", "STARTTLS")
                 ok = "250-evil.example\r\n250 PIPELINING" if self.pipelining and verb == "EHLO" else "250 2.0.0 OK"
                 usual = {"DATA": "354 go on", "QUIT": "221 2.0.0 bye"}.get(verb, ok)
                 recipient = line[9:-2].decode() if verb == "RCPT" else recipient

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.mail.scripted import DROP, Scripted, mailer
+from tests.mail.scripted import DROP, QUICK, Scripted, mailer
 from tests.mail.test_message import SENDER
 from tests.parts import Told, eventually
 from yellowbooks.jobs import Backoff, Job, Queue, Rate, State, Worker
@@ -255,6 +255,31 @@ async def test_one_mail_alone_keeps_to_the_ladder(running: Running) -> None:
     job = await running.ended()
     assert (job.state, job.attempts, job.cause) == (State.DEAD, 5, "127.0.0.1:connect:refused")
     assert "smtp_down" not in running.told.words()
+
+
+@pytest.mark.parametrize(
+    ("answers", "cause"),
+    [
+        ({"CONNECT": b"220 x\r\n250 x\r\n250 x\r\n354 x\r\n250 x\r\n"}, "connect:protocol"),
+        ({"EHLO": b"250-x\r\n250 STARTTLS\r\n", "STARTTLS": b"220 go\r\n250 x\r\n"}, "connect:protocol"),
+        ({"EHLO": b"250-" + b"x" * 1_000_000}, "connect:protocol"), ({"MAIL": b"250-x\r\n550 y\r\n"}, "mail:protocol"),
+        ({"CONNECT": None}, "connect:timeout"), ({"DATA": None}, "data:timeout"), ({"RCPT": "421 4.3.2 x"}, "rcpt:421/4.3.2"),
+        ({"DOT": None}, "dot:timeout"), ({"DOT": DROP}, "dot:lost"), ({"DOT": b"250-x\r\n550 y\r\n"}, "dot:protocol"),
+    ],
+)  # fmt: skip
+async def test_a_job_whose_server_is_evil_ends_without_a_storm(
+    running: Running, answers: dict[str, Any], cause: str
+) -> None:
+    """Nothing sent: five attempts and five connections. The text sent and not answered: twice, and a person decides."""
+    async with Scripted(answers) as server:
+        running.work(mailer(server.url, times=QUICK, tell=running.told))
+        await running.ask()
+        job = await running.ended()
+        doubt = cause.startswith("dot:")
+        assert (job.state, job.attempts, job.cause) == (State.DEAD, 2 if doubt else 5, f"127.0.0.1:{cause}")
+        assert server.connections == job.attempts
+        assert len(server.texts) == (2 if doubt else 0)
+        assert server.mails == []
 
 
 async def test_the_next_server_takes_over_and_the_channel_is_held_only_where_none_works(running: Running) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from yellowbooks.mail.message import Message
-from yellowbooks.mail.server import SetUpFailed, SmtpServer, Times, set_up
+from yellowbooks.mail.opening import SetUpFailed, set_up
+from yellowbooks.mail.server import SmtpServer, Times
 from yellowbooks.mail.session import Session
 
 CALM_SECONDS = 60.0  # for how long no more sessions are opened than a busy server took

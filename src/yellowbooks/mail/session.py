@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import math
+import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
-
-import aiosmtplib
 
 from yellowbooks.mail.message import Message
 from yellowbooks.mail.reply import Phase, Reply, read
@@ -60,47 +59,72 @@ class _Asked:
 class Session(asyncio.Protocol):
     """A session's transport and what is awaited from it.
 
-    `command`, `data` and `dot` are the seconds that answers may take. One mail at a time: whoever holds a session has
-    it for himself (`Pool`). Every reply is matched to what it answers; one that answers nothing ends the session, as
-    none after it could be trusted.
+    The seconds that answers may take are those to a command, to DATA, and to the text with its dot; each counts from
+    the command to the end of the whole reply, however slowly its octets drip. One mail at a time: whoever holds a
+    session has it for himself (`Pool`). Every reply is matched to what it answers, the greeting too; one that answers
+    nothing ends the session, as none after it could be trusted.
 
     Where mails wait for a session, the envelope of the next one goes in one write with a mail's text (RFC 2920 lets a
     text lead a group), so that a mail takes one round trip: `on_text` names the next mail, or None.
     """
 
-    def __init__(
-        self, transport: asyncio.Transport, host: str, pipelining: bool, times: tuple[float, float, float]
-    ) -> None:
+    def __init__(self, host: str, times: tuple[float, float, float]) -> None:
         self.host = host
-        self.pipelining = pipelining
+        self.pipelining = False
         self.mails = 0
         self.opened = self.used = time.monotonic()
         self.closing = False
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_end: Callable[[Session], None] = lambda _session: None
         self.on_text: Callable[[Session], Message | None] = lambda _session: None
-        self._transport = transport
+        self.connected = False
+        self._transport: asyncio.Transport
         command, data, dot = times
-        self._times: dict[Phase, float] = {"mail": command, "rcpt": command, "data": data, "dot": dot}
+        self._times: dict[Phase, float] = dict.fromkeys(("connect", "login", "mail", "rcpt"), command)
+        self._times |= {"data": data, "dot": dot}
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._lines: list[bytes] = []
         self._octets = 0
-        self._asked: deque[_Asked] = deque()  # whose replies are not all there, the oldest first
+        self._greeting = _Asked(("connect",))
+        self._greeting.waiter = self._loop.create_future()  # it may come before it is waited for
+        self._asked: deque[_Asked] = deque([self._greeting])  # whose replies are not all there, the oldest first
         self._ahead: tuple[Message, _Asked] | None = None  # a mail whose envelope went before it had the session
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = math.inf
-        self._broken = ""
+        self._broken, self._word = "", "lost"
 
-    @classmethod
-    def over(cls, client: aiosmtplib.SMTP, host: str, command: float, data: float, dot: float) -> "Session":
-        """Take over the transport of a client whose set-up is done."""
-        transport = cast(asyncio.Transport, client.transport)  # an event loop's own need not inherit from it
-        if transport is None or transport.is_closing():
-            raise aiosmtplib.SMTPServerDisconnected("the server closed after the set-up")
-        session = cls(transport, host, client.supports_extension("pipelining"), (command, data, dot))
-        transport.set_protocol(session)
-        return session
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there."""
+        self.connected = True
+        self._transport = cast(asyncio.Transport, transport)  # an event loop's own need not inherit from it
+
+    async def greeted(self, seconds: float) -> tuple[int, bytes]:
+        """The code and the text of the greeting. Raises `Lost`."""
+        command, self._times["connect"] = self._times["connect"], seconds
+        try:
+            return (await self._answers(self._greeting))[0]
+        finally:
+            self._times["connect"] = command
+
+    async def ask(self, command: bytes, phase: Phase) -> tuple[int, bytes]:
+        """The code and the text of the reply to one command of the set-up. Raises `Lost`."""
+        return (await self._ask(command + b"\r\n", (phase,)))[0]
+
+    async def secure(self, context: ssl.SSLContext, seconds: float) -> None:
+        """Begin TLS, after the server said yes to STARTTLS. Raises `Lost`, and what the handshake raises.
+
+        Whatever came with that yes is not from within TLS: somebody else may have written it (CVE-2011-0411).
+        """
+        if self._buffer or self._lines or not self.usable:
+            self._fail("the server said more than yes to STARTTLS", "protocol")
+            raise Lost(self._broken, "connect", "protocol")
+        transport = await self._loop.start_tls(
+            self._transport, self, context, server_hostname=self.host, ssl_handshake_timeout=seconds
+        )
+        if transport is None:
+            raise Lost("the connection was lost in the TLS handshake", "connect", "lost")
+        self._transport = transport
 
     @property
     def usable(self) -> bool:
@@ -180,9 +204,13 @@ class Session(asyncio.Protocol):
         return None
 
     async def _committed(self, commit: Commit) -> None:
+        self._hold(committed=False)
         await commit()
+        self._hold(committed=True)
+
+    def _hold(self, *, committed: bool) -> None:
         if not self.usable:
-            raise Lost(self._broken or "the server closed", "data", "lost", committed=True)
+            raise Lost(self._broken or "the server closed", "data", self._word, committed=committed)
 
     async def _text(self, message: Message) -> Reply:
         data = message.data
@@ -215,7 +243,7 @@ class Session(asyncio.Protocol):
     def _write(self, command: bytes, phases: tuple[Phase, ...]) -> _Asked:
         """Write what has a reply for each of `phases`."""
         if not self.usable:
-            raise Lost(self._broken or "the server closed", phases[0], "lost")
+            raise Lost(self._broken or "the server closed", phases[0], self._word)
         asked = _Asked(phases)
         self._asked.append(asked)
         self._transport.write(command)
@@ -227,9 +255,10 @@ class Session(asyncio.Protocol):
     async def _answers(self, asked: _Asked) -> list[tuple[int, bytes]]:
         """The replies; fewer where one of them is a 421."""
         if asked.due:
-            if not self.usable:
-                raise Lost(self._broken or "the server closed", asked.phase, "lost")
-            asked.waiter = self._loop.create_future()
+            if not asked.waiter:
+                if not self.usable:
+                    raise Lost(self._broken or "the server closed", asked.phase, self._word)
+                asked.waiter = self._loop.create_future()
             self._deadline = self._loop.time() + self._times[asked.phase]
             self._watch()
             try:
@@ -318,7 +347,8 @@ class Session(asyncio.Protocol):
 
     def _fail(self, why: str, word: str) -> bool:
         """Nothing that comes after this can be trusted."""
-        self._broken = self._broken or why
+        if not self._broken:
+            self._broken, self._word = why, word
         self._buffer, self._lines = b"", []
         self._tell_waiters(why, word)
         self._transport.abort()

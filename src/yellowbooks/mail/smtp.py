@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from yellowbooks.mail.breaker import AGAIN_SECONDS, MENDED_SECONDS, Breaker, Tell, quiet
 from yellowbooks.mail.message import Message, check
+from yellowbooks.mail.opening import SetUpFailed
 from yellowbooks.mail.pool import Bounds, Pool, Shut
 from yellowbooks.mail.reply import ADDRESSED, Reply
-from yellowbooks.mail.server import SetUpFailed, SmtpServer, Times
+from yellowbooks.mail.server import SmtpServer, Times
 from yellowbooks.mail.session import Commit, InDoubt, Lost, Session
 from yellowbooks.mail.trouble import DeliveryUncertain, Refused, Trouble, Unreachable, Unusable
 
