@@ -179,7 +179,7 @@ def test_one_word_an_act() -> None:
         text = (HOUSE / f"jobs/transitions/{verb}.lua").read_text("utf-8").splitlines()
         assert text[0].startswith("#!lua")
         assert text[1].startswith(f"-- {verb}: ")
-        assert ("allow-oom" in text[0]) == (verb not in ("name", "admit", "requeue", "edit"))
+        assert ("allow-oom" in text[0]) == (verb not in ("name", "admit", "requeue", "edit", "restore"))
 
 
 def test_scripts_emit_what_they_say() -> None:

@@ -52,7 +52,7 @@ async def test_each_query_names_metrics_and_labels_that_there_are(queue: Queue, 
             for label, value in one.labels.items():
                 values.setdefault((one.name, label), set()).add(value)
     queries = rules() + targets()
-    assert len(rules()) == 10
+    assert len(rules()) == 11
     assert len(targets()) > 25
     used = set()
     for query in queries:
@@ -155,5 +155,5 @@ def test_a_real_prometheus_scrapes_us_and_answers_each_query(start: Any, prometh
         if not any(word in query for word in ("rate(", "increase(", "yb_held", "yb_smtp_breaker_open")):
             assert found["result"], query
     [group] = ask(address, "rules")["groups"]
-    assert len(group["rules"]) == 10
+    assert len(group["rules"]) == 11
     assert all(rule["health"] != "err" for rule in group["rules"]), group

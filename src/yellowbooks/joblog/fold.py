@@ -114,6 +114,8 @@ def _apply_name(row: Row, event: Event) -> None:
             row.crashes += event.attempt < row.attempts
         case "edited":
             row.ref = (event.found or "")[:KEY_LENGTH] or row.ref
+        case "restored":
+            row.started_at, row.error = None, error or row.error
         case "requeued":
             row.started_at = row.processed_at = row.error = None
             row.crashes = 0

@@ -1,6 +1,5 @@
 """The door to the job log's database, SQLite or PostgreSQL."""
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -9,10 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy import Connection, Select, event, select, text
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from yellowbooks.joblog.bodies import bodies_after, bodies_of, drop_bodies, drop_dead, keep_bodies
+from yellowbooks.joblog.engine import is_of_data, make_engine, name_of, unbound, url_of
 from yellowbooks.joblog.erasure import (
     Key,
     acts_that_name,
@@ -22,7 +22,8 @@ from yellowbooks.joblog.erasure import (
     jobs_about,
     keys_left,
 )
-from yellowbooks.joblog.fold import fold
+from yellowbooks.joblog.fold import fold, place
+from yellowbooks.joblog.lost import Known, Place, known_in, known_jobs, page_of_dead, page_of_status, place_in
 from yellowbooks.joblog.minutes import MinuteCounts, ended_since, living, minute_in, since, write_tally
 from yellowbooks.joblog.search import MOST, JobRow, Listed, found_by_id, found_by_key, found_by_request, page_of, row_in
 from yellowbooks.joblog.table import (
@@ -37,23 +38,14 @@ from yellowbooks.joblog.table import (
     values_of,
 )
 from yellowbooks.joblog.tally import Tally
+from yellowbooks.joblog.telling import retold
 from yellowbooks.joblog.trail import OperatorAct, act_in, act_values, acts_page
 from yellowbooks.jobs import Event, Job
 
 HEAD = "0003"  # the newest migration
 PATIENCE = 12.0  # seconds
-MIGRATION_PATIENCE = 900  # seconds
 AT_ONCE_SECONDS = 1.0  # that there is no table is said sooner
-BUSY_SECONDS = 2.0  # how long SQLite waits for another writer
 IDS_AT_ONCE = 1000  # both databases bound the parameters of a statement
-POSTGRES = {
-    "connect_timeout": 3,  # seconds
-    "tcp_user_timeout": 5000,  # ms; with the keepalives, a server that vanished is noticed within 11 s
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "application_name": "yellowbooks",
-}
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _migrating = threading.Lock()  # Alembic keeps its context in the module
 
@@ -71,8 +63,8 @@ class JobLog:
     """
 
     def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
-        self._url = _url(url)
-        self._engine = _engine(self._url, patience)
+        self._url = url_of(url)
+        self._engine = make_engine(self._url, patience)
         self._dialect = self._engine.dialect.name
         self._closed = False
         self._migrated = False
@@ -90,7 +82,7 @@ class JobLog:
             with _migrating, self._engine.connect() as connection, connection.begin():
                 self._lock(connection)
                 if self._dialect != "sqlite":
-                    _unbound(connection)  # an index over millions of rows takes its time
+                    unbound(connection)  # an index over millions of rows takes its time
                 if _revision_of(connection) != HEAD:  # while this one waited, another may have done it
                     upgrade(connection)
 
@@ -130,6 +122,12 @@ class JobLog:
         while some := {found.job_id: found.body for found in self._look(bodies_after(after, IDS_AT_ONCE))}:
             yield some
             after = max(some)
+
+    def keep_bodies(self, bodies: Mapping[str, bytes]) -> None:
+        """What the callers of jobs that are not at their end sent, a thousand at most. Raises `LogUnavailable`."""
+        with self._writing() as connection:
+            rows = [row_of(found) for found in connection.execute(known_of(list(bodies)))]
+            keep_bodies(connection, self._dialect, rows, {row.job_id: row for row in rows}, bodies)
 
     def drop_bodies(self, job_ids: Sequence[str]) -> int:
         """What the callers of these jobs sent is gone; gives of how many it was there. Raises `LogUnavailable`."""
@@ -236,6 +234,37 @@ class JobLog:
                 plain = connection.execution_options(isolation_level="AUTOCOMMIT")
                 plain.exec_driver_sql("VACUUM job_log, job_key, job_body")
 
+    def places(self, status: str, after: Place, limit: int) -> list[Place]:
+        """Jobs of a status in order of their admission, those after a place. Raises `LogUnavailable`."""
+        return [place_in(found) for found in self._look(page_of_status(status, after, limit))]
+
+    def dead_places(self, after: Place, limit: int) -> list[Place]:
+        """Dead jobs whose body is kept, in order of their death, those after a place. Raises `LogUnavailable`."""
+        return [place_in(found) for found in self._look(page_of_dead(after, limit))]
+
+    def known(self, job_ids: Sequence[str]) -> dict[str, Known]:
+        """All that the log has of these jobs, a thousand at most. Raises `LogUnavailable`."""
+        return {found.job_id: known_in(found) for found in self._look(known_jobs(job_ids))}
+
+    def retell(self, told: Sequence[tuple[Job, str]], bodies: Mapping[str, bytes]) -> list[str]:
+        """Write what the queue tells of jobs (each with the place of its newest event) and the log lacks, a thousand
+        at most; `bodies` as for `append`. Gives the ids of those that were written. Raises `LogUnavailable`.
+        """
+        with self._writing() as connection:
+            found = connection.execute(known_jobs([job.id for job, _ in told]))
+            known = {one.job_id: known_in(one) for one in found}
+            tally, rows = Tally(), []
+            for job, position in told:
+                before = known.get(job.id)
+                if before is None or before.row.last_event <= place(position):  # else it went on meanwhile
+                    history = before.history if before else ()
+                    rows.append(retold(job, position, history, before and before.row, tally.hear))
+            if rows:
+                connection.execute(upsert_for(self._dialect, newer=False), [values_of(row) for row in rows])
+                write_tally(connection, self._dialect, tally)
+                keep_bodies(connection, self._dialect, rows, {row.job_id: row for row in rows}, bodies)
+        return [row.job_id for row in rows]
+
     def _look(self, query: Select[Any]) -> Sequence[Any]:
         began = time.monotonic()
         try:
@@ -286,10 +315,10 @@ class JobLog:
             raise ValueError(f"the job log cannot hold this: {error}") from error
         except SQLAlchemyError as error:
             reason = self._reason(error)
-            if _is_of_data(error):
+            if is_of_data(error):
                 raise ValueError(f"the job log cannot hold this: {reason}") from error
             raise LogUnavailable(
-                f"the job log's database, {_name(self._url)}, is away or refuses ({reason}); start "
+                f"the job log's database, {name_of(self._url)}, is away or refuses ({reason}); start "
                 "it, or see to its lock, its disk or its rights: the log then catches up"
             ) from error
 
@@ -298,79 +327,6 @@ class JobLog:
         lines = [line.strip() for line in cause.splitlines()] or [type(error).__name__]
         password = self._url.password
         return lines[0].replace(password, "***") if password else lines[0]
-
-
-def _url(given: str) -> URL:
-    wrong = ValueError(
-        "the job log needs sqlite:////var/lib/yellowbooks/jobs.db or "
-        "postgresql://user:password@host:5432/yellowbooks, not "
-        + (f"{given.partition('://')[0]}://…" if "://" in given else "a URL without a scheme")
-    )
-    try:
-        url = make_url(given)
-    except (ArgumentError, ValueError):
-        raise wrong from None
-    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return url.set(drivername="postgresql+psycopg")
-    # A database in memory is one a connection, and so none that threads share.
-    if url.drivername != "sqlite" or not url.database or url.database == ":memory:":
-        raise wrong
-    return url
-
-
-def _name(url: URL) -> str:
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return f"{url.database} at {url.host or url.query.get('host') or 'localhost'}"
-
-
-def _engine(url: URL, patience: float) -> Engine:
-    settings: dict[str, Any] = {"hide_parameters": True, "pool_size": 2, "max_overflow": 6, "pool_timeout": 3}
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **settings)
-        event.listen(engine, "connect", _prepare_sqlite)
-        return engine
-    # The snapshot of a repeatable read would be older than the lock that an append waits for.
-    engine = create_engine(
-        url, connect_args=POSTGRES | dict(url.query), pool_pre_ping=True, isolation_level="READ COMMITTED", **settings
-    )
-    event.listen(engine, "do_connect", lambda _dialect, _record, args, named: _connect(patience, *args, **named))
-    return engine
-
-
-def _unbound(connection: Connection) -> None:
-    """This transaction may take its time; the connection is not used for another one."""
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{MIGRATION_PATIENCE}s'")
-    connection.connection.driver_connection.patience = MIGRATION_PATIENCE  # type: ignore[union-attr]  # a `BoundedConnection`
-    connection.detach()
-
-
-def _connect(patience: float, *args: Any, **named: Any) -> Any:
-    from yellowbooks.joblog.bounded import connect  # noqa: PLC0415  SQLite does without the driver
-
-    return connect(patience, *args, **named)
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # the driver opens no transaction of its own
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").close()
-            break
-        except sqlite3.OperationalError:  # two who turn a new file to WAL at once: SQLite fails one without waiting
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    connection.execute("PRAGMA secure_delete=ON").close()  # what is taken is overwritten, also where nobody compacts
-    connection.execute("PRAGMA synchronous=FULL").close()  # NORMAL loses the last commits when the power goes
-
-
-def _is_of_data(error: SQLAlchemyError) -> bool:
-    if isinstance(error, DBAPIError):
-        limit = (getattr(error.orig, "sqlstate", None) or "").startswith("54")  # PostgreSQL: program limit exceeded
-        return limit or isinstance(error, (DataError, IntegrityError))
-    return isinstance(error, StatementError)
 
 
 def _revision_of(connection: Connection) -> str | None:

@@ -178,15 +178,15 @@ def insert_for(dialect: str, table: Table) -> Any:
     return insert(table)
 
 
-def upsert_for(dialect: str) -> Executable:
-    """Writes rows as `values_of` gives them; one that is not newer than the table's changes nothing."""
+def upsert_for(dialect: str, *, newer: bool = True) -> Executable:
+    """Writes rows as `values_of` gives them; with `newer` one that is not newer than the table's changes nothing."""
     statement = insert_for(dialect, job_log)
     new = statement.excluded
     changed: dict[str, Any] = {column.name: new[column.name] for column in _WITHOUT_HISTORY}
     del changed["job_id"]
     changed["history"] = case((bindparam("fresh", type_=Boolean), new.history), else_=job_log.c.history + new.history)
     upsert: Executable = statement.on_conflict_do_update(
-        index_elements=[job_log.c.job_id], set_=changed, where=job_log.c.last_event < new.last_event
+        index_elements=[job_log.c.job_id], set_=changed, where=job_log.c.last_event < new.last_event if newer else None
     )
     return upsert
 

@@ -20,6 +20,7 @@ from yellowbooks.jobs.resealing import reseal
 from yellowbooks.jobs.schedule import Schedule
 from yellowbooks.jobs.seal import Broken as BrokenSeal
 from yellowbooks.jobs.seal import Seal, UnknownKey
+from yellowbooks.jobs.standing import Standing, absent, bring_back, know_again, note_partitions, standing
 from yellowbooks.jobs.survey import Survey
 from yellowbooks.jobs.verbs import Receipt
 from yellowbooks.jobs.worker import Worker
@@ -53,6 +54,7 @@ __all__ = [
     "RetryAfter",
     "Schedule",
     "Seal",
+    "Standing",
     "State",
     "Survey",
     "ThreadLease",
@@ -64,22 +66,27 @@ __all__ = [
     "Wanted",
     "Worker",
     "WrongPartitions",
+    "absent",
     "accounts_about",
     "accounts_of",
     "agree",
+    "bring_back",
     "causes",
     "failure",
     "find",
     "find_about",
     "fits",
     "judge",
+    "know_again",
     "look_at_bodies",
     "measure",
+    "note_partitions",
     "page_of",
     "parts_of",
     "patiently",
     "payload_of",
     "reseal",
+    "standing",
     "tally",
     "unhandled",
 ]

@@ -19,6 +19,21 @@ def chunks(items: Iterable[I], size: int) -> Iterator[list[I]]:
         yield some
 
 
+def weighed(items: Iterable[I], weigh: Callable[[I], int]) -> Iterator[list[I]]:
+    """The items in lists that one script call may have: at most 100, of at most 1 MB together, or one."""
+    some: list[I] = []
+    total = 0
+    for item in items:
+        weight = weigh(item)
+        if some and (len(some) == MOST_ITEMS or total + weight > MOST_BYTES):
+            yield some
+            some, total = [], 0
+        some.append(item)
+        total += weight
+    if some:
+        yield some
+
+
 class Batch(Generic[I, A]):
     """Collects items while a call is under way and sends them as the next one: a group commit.
 

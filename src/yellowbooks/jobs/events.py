@@ -7,7 +7,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One transition of one job; never any payload or personal data.
 
     `name` is the word of the transition (admitted, promoted, claimed, completed, retried, deferred, died, crashed,
-    released, requeued, cancelled, discarded, edited, noted). `at` and `due` are milliseconds since
+    released, requeued, restored, cancelled, discarded, edited, noted). `at` and `due` are milliseconds since
     1970-01-01T00:00:00Z by the queue's clock; `at` never goes back. `state` is the state after the transition.
     `found` has the keys of the search for a job (see `Finder`), `request` the name of the request that brought it.
     `cause` groups failures of one sort; `release` is that of the worker where it failed; `by` is the operator, or the

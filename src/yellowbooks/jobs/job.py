@@ -26,6 +26,8 @@
     cancel    SCHEDULED, ENQUEUED, RETRYING   CANCELLED                           cancelled
               PROCESSING, not committed       CANCELLED                           cancelled
     edit      DEAD                            DEAD, with another payload          edited
+    restore   (none), the log knows it        ENQUEUED; SCHEDULED, RETRYING, DEAD         restored
+                                              DEAD if held in doubt                       died
     requeue   DEAD                            ENQUEUED, a new generation;
                                               SCHEDULED at a pace                 requeued
     discard   DEAD                            CANCELLED                           discarded

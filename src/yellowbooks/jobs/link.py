@@ -15,7 +15,7 @@ from yellowbooks.jobs.verbs import VERBS
 RECONNECT_SECONDS = 0.05
 AGAIN_SECONDS = 0.1
 REPLICA_SECONDS = 1.0  # what replicas get to take a promise over
-PROMISES = frozenset({"name", "admit", "commit", "requeue", "edit", "cancel", "discard", "shred", "lock"})
+PROMISES = frozenset({"name", "admit", "commit", "requeue", "edit", "restore", "cancel", "discard", "shred", "lock"})
 """Verbs whose answer somebody builds on: with `replicas` they are answered when those have them too."""
 
 R = TypeVar("R")

@@ -248,7 +248,7 @@ class Queue(Recording, Graves):
         return str(await self.link.call("unhold", channel=channel, pace=pace, kinds=list(kinds) or [channel]))
 
     async def lock(self, name: str, holder: str, seconds: float) -> int:
-        """Take or keep a named lock: its fencing token (from 1, growing with each new holder), or 0: another has it.
+        """Take or keep a named lock: its fencing token (growing with each new holder), or 0: another has it.
 
         Hand the token to whatever the lock guards, and let that refuse a smaller one than it has seen.
         """

@@ -127,6 +127,21 @@ def body_in(raw: bytes, *, sealed: bool) -> bytes | None:
     return raw[HEAD.size :]
 
 
+def position_in(raw: bytes) -> str:
+    """The place of the newest event of the job in a record that `parse` reads."""
+    head = HEAD.unpack_from(raw)
+    return f"{_number(head[6])}-{head[7]}"
+
+
+def account_in(body: bytes) -> str:
+    """Whom a body counts for; "" where nobody is counted, or nobody can read it."""
+    try:
+        at = BODY.size + 2 + body[BODY.size]
+        return body[at : at + body[at - 1]].decode()
+    except (IndexError, UnicodeDecodeError):
+        return ""
+
+
 def claimed(raw: bytes) -> tuple[bool, int, int, int, int, str, str, bytes, bytes] | None:
     """What a lease needs of a record that was claimed, in a third of the time of `parse`: whether it is as it was
     before the claim, attempts, uncertain, created, started, token, kind, payload, trace context. None where it cannot

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 
 from yellowbooks.jobs import record
+from yellowbooks.jobs.batch import weighed
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.link import Link
-from yellowbooks.jobs.verbs import Shed
+from yellowbooks.jobs.verbs import Restored, Shed
 
 LONGEST_BLOCK = 5.0  # seconds; well under what a reply may take
 ENTRIES = 20  # of the event stream in one read; each has the events of a whole call
@@ -51,6 +52,20 @@ class Recording:
         ages = {"retention": self._retention_ms, "dead_retention": self._dead_retention_ms}
         shed: Shed = await self.link.call("shed", bytes=self._log_backlog, **ages)
         return shed
+
+    async def restore(self, lost: Sequence[tuple[Restored, bytes, bytes]], *, after: int) -> list[str]:
+        """Make jobs again that the queue lost, from what the log has of each: its state, its story and its body.
+
+        «restored», «held» (in doubt, and of a kind that waits for a person), «known» (no body: its id is known from now
+        on), «unreadable» (its body) or «there» (it was not lost) for each. `after` is the time (ms) of the newest event
+        that the log has of them.
+        """
+        answers: list[str] = []
+        for some in weighed(lost, lambda one: len(one[1]) + len(one[2])):
+            beside = [part for _, *pair in some for part in pair]
+            said, _ = await self.link.run("restore", beside, items=[item for item, _, _ in some], after=after)
+            answers += said
+        return answers
 
     async def bodies(self, job_ids: Sequence[str], *, sealed: bool) -> dict[str, bytes]:
         """What the callers of these jobs sent, as their records have it, payloads with it; of those that have one.

@@ -107,6 +107,23 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: float | None = None
 
 
+class Restored(msgspec.Struct, frozen=True):
+    """A job as the job log knows it, to be made again. Times are milliseconds since 1970, 0 where there is none;
+    `unique_window` (ms) is that of its kind. Its story and its body travel beside it."""
+
+    id: str
+    state: State
+    attempts: int
+    crashes: int
+    generation: int
+    created: int
+    due: int = 0
+    ended: int = 0
+    cause: str = ""
+    release: str = ""
+    unique_window: int = 0
+
+
 class Shed(msgspec.Struct, frozen=True, array_like=True):
     """What left without the job log's knowing: entries of events, ended jobs, and payloads of jobs that died."""
 
@@ -171,6 +188,7 @@ VERBS: dict[str, Script[Any]] = {
     "look": Script("look", Facts, args=("id",)),
     "survey": Script("survey", Survey, args=("named",)),
     "group": Script("group", tuple[str, str, list[Group]], args=("phase", "cursor", "above", "below")),
+    "restore": Script("restore", list[str], args=("items", "after"), item=Restored),
     "shed": Script("shed", Shed, args=("bytes", "retention", "dead_retention")),
     "recorded": Script("recorded", int, args=("position", "retention", "dead_retention")),
 }

@@ -5,6 +5,7 @@ from collections import Counter
 from yellowbooks.jobs import Queue
 
 SHED = ("entries", "jobs", "payloads")  # fields of `<tag>:shed`
+DRIFT = ("only_log", "differ")  # fields of `<tag>:drift`
 
 
 async def lag(part: Queue) -> tuple[int, float]:
@@ -20,5 +21,14 @@ async def lag(part: Queue) -> tuple[int, float]:
 
 async def shed(part: Queue) -> "Counter[str]":
     """What left before the job log had it; see `shed.lua`. Raises `QueueUnavailable`."""
-    counts = await part.link.execute("HMGET", f"{part.tag}:shed", *SHED)
-    return Counter({name: int(count or 0) for name, count in zip(SHED, counts, strict=True)})
+    return await _fields(part, "shed", SHED)
+
+
+async def drift(part: Queue) -> "Counter[str]":
+    """Jobs of which the queue and the log tell different things, when somebody last compared. Raises as above."""
+    return await _fields(part, "drift", DRIFT)
+
+
+async def _fields(part: Queue, name: str, fields: tuple[str, ...]) -> "Counter[str]":
+    counts = await part.link.execute("HMGET", f"{part.tag}:{name}", *fields)
+    return Counter({field: int(count or 0) for field, count in zip(fields, counts, strict=True)})

@@ -14,7 +14,7 @@ MINUTE_MS = 60_000
 RUN_EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 WAIT_EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 
-ENTERED = frozenset({"admitted", "promoted", "crashed", "released", "requeued"})
+ENTERED = frozenset({"admitted", "promoted", "crashed", "released", "requeued", "restored"})
 ENDED = frozenset({"completed", "retried", "deferred", "died"})
 
 

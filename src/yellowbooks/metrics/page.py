@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from yellowbooks.jobs import Queue, QueueUnavailable, Survey, parts_of
-from yellowbooks.metrics.behind import SHED, lag, shed
+from yellowbooks.metrics.behind import DRIFT, SHED, drift, lag, shed
 from yellowbooks.metrics.breakers import Execute, open_breakers
 from yellowbooks.metrics.fold import RUN_EDGES, WAIT_EDGES, Tally
 from yellowbooks.metrics.refusals import DENIALS, REASONS
@@ -21,13 +21,14 @@ LOST = 0.7  # of a lease: a worker that is silent for longer missed two renewals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """All that was asked for one page. `lag`: see there; `shed`: what left before the log had it."""
+    """All that was asked for one page. `lag`: see there; `shed` and `drift`: see there too."""
 
     survey: Survey
     tally: Tally
     breakers: "Counter[str]"
     lag: tuple[int, float]
     shed: "Counter[str]"
+    drift: "Counter[str]"
 
 
 class Page:
@@ -67,16 +68,19 @@ class Page:
     async def _ask(self) -> Standing:
         await self._before()
         parts = parts_of(self._queue)
-        survey, breakers, lags, went, tallies = await asyncio.gather(
+        survey, breakers, lags, went, apart, tallies = await asyncio.gather(
             self._queue.survey(),
             open_breakers(self._execute),
             asyncio.gather(*(lag(part) for part in parts)),
             asyncio.gather(*(shed(part) for part in parts)),
+            drift(parts[0]),
             asyncio.gather(*(Store(part).whole() for part in parts)),
         )
         behind = (sum(one[0] for one in lags), max(one[1] for one in lags))
         whole = sum(tallies, Tally())
-        return Standing(survey=survey, tally=whole, breakers=breakers, lag=behind, shed=sum(went, Counter[str]()))
+        return Standing(
+            survey=survey, tally=whole, breakers=breakers, lag=behind, shed=sum(went, Counter[str]()), drift=apart
+        )
 
     def _counters(self, tally: Tally) -> list[Family]:
         events = Family("yb_job_events", "counter", "Transitions of jobs, by kind and event")
@@ -142,4 +146,7 @@ class Page:
         went = Family("yb_log_shed", "counter", "What left the queue for want of room before the job log had it")
         for what in SHED:
             went.add(standing.shed[what], what=what)
-        return [held, breakers, behind, late, went]
+        apart = Family("yb_log_drift", "gauge", "Jobs of which queue and log tell different things, as last compared")
+        for what in DRIFT:
+            apart.add(standing.drift[what], what=what)
+        return [held, breakers, behind, late, went, apart]

@@ -17,6 +17,7 @@ from yellowbooks.wiring.mail import (
 from yellowbooks.wiring.notices import device_memory, worker_kinds
 from yellowbooks.wiring.privacy import Holdings, every_kind, find_person, holdings
 from yellowbooks.wiring.queue import beside_up, kinds, look_at_server, open_queue, schedules
+from yellowbooks.wiring.reconcile import reconcile
 from yellowbooks.wiring.roles import Roles
 from yellowbooks.wiring.webhooks import webhook_keys, webhook_routes
 
@@ -48,6 +49,7 @@ __all__ = [
     "open_inbox",
     "open_letters",
     "open_queue",
+    "reconcile",
     "schedules",
     "serve_demo",
     "sign_in_handler",

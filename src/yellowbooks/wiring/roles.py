@@ -73,7 +73,7 @@ class Roles:
 
     def recorder(self) -> None:
         """Write the job log from the engine's events."""
-        from yellowbooks.joblog import JobLog, Recorder
+        from yellowbooks.joblog import DriftWatch, JobLog, Recorder
 
         try:
             log = JobLog(database_url(self.settings))
@@ -98,8 +98,9 @@ class Roles:
                 ]
                 self._announce()
                 counting = [teller.run(stop) for _, teller in sources]
+                drift = DriftWatch(queue, log).run(stop)
                 alerting = [watch.run(stop)] if watch else []
-                await asyncio.gather(*(recorder.run(stop) for recorder in recorders), *counting, *alerting)
+                await asyncio.gather(*(recorder.run(stop) for recorder in recorders), *counting, *alerting, drift)
             finally:
                 log.close()
                 await close_watch()

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
--- lock: take or keep a named lock for a while. The fencing token grows with each new holder, never back.
+-- lock: take or keep a named lock for a while. The fencing token grows with each new holder, never back: the first one
+-- is the time, so that those after a lost queue are greater than those before it.
 -- args: name holder milliseconds
 -- gives: the fencing token, or 0 where another holds it
 -- emits:
 local key = tag .. ':locks'
 local stored = try('HGET', key, args.name)
-local lock = unpacked(stored) or {token = 0, holder = '', ends = 0}
+local lock = unpacked(stored) or {token = now, holder = '', ends = 0}
 if lock.holder ~= args.holder then
   if lock.holder ~= '' and lock.ends > logical then
     finish()

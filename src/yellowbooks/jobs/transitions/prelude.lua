@@ -27,6 +27,7 @@
 --   <tag>:locks            hash    name -> holder, fencing token, end (logical ms)
 --   <tag>:events           stream  one entry a call, with all its events, until the job log has it
 --   <tag>:shed             hash    how much left without the job log's knowing
+--   <tag>:drift            hash    how far the job log and the queue were apart when somebody compared them
 --   <tag>:tally, <tag>:tally:<minute>  hash  counts of events; written by the recorder, not by these scripts
 --   <tag>:clock            string  the wall clock last seen, the logical clock, the position of the last event
 local tag = KEYS[1]
