@@ -33,7 +33,6 @@ __all__ = [
     "main",
     "privacy",
     "reconcile",
-    "reconcile",
     "roles",
     "suppression",
     "tools",
