@@ -195,7 +195,7 @@ async def test_who_lost_the_seat_writes_nothing_and_sends_nothing(
         await state.save(6, {})
     assert (await state.load())["depth"].told
     await put(queue, ping, 3)
-    await state.save(99, {})  # as somebody with a newer token
+    await state.save(await queue.lock("alerts", "another", 0.001) + 10, {})  # as somebody with a newer token
     await alerts._look()
     assert hook.texts == []
     assert await state.load() == {}
