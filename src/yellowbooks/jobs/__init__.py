@@ -8,6 +8,7 @@ from yellowbooks.jobs.dead_letters import Wanted, causes, find, page_of, tally
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.finder import KEY_LENGTH, Finder
 from yellowbooks.jobs.fitness import Unfit, judge, measure
+from yellowbooks.jobs.hiding import Hiding
 from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, REQUEST_NAME, Fault, Invalid, Kind, Payload, Rate, Recovery, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
@@ -37,6 +38,7 @@ __all__ = [
     "Failure",
     "Fault",
     "Finder",
+    "Hiding",
     "Invalid",
     "Job",
     "Kind",

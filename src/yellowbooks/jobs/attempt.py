@@ -5,9 +5,12 @@ import inspect
 import time
 from typing import Any
 
+from msgspec.structs import replace
+
+from yellowbooks.jobs.hiding import Hiding, HidingHolder
 from yellowbooks.jobs.kind import Kind
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
-from yellowbooks.jobs.outcome import ERROR_LENGTH, Completed, Outcome, TimeLimit, decide, printable
+from yellowbooks.jobs.outcome import ERROR_LENGTH, Completed, Outcome, TimeLimit, decide, hidden, printable
 
 
 class Runner:
@@ -24,8 +27,11 @@ class Runner:
         began = time.monotonic()
         error: Exception | None = None
         said: object = None
+        hide = Hiding(())
         try:
             payload = self.kind.decode(lease.payload)
+            hide = Hiding(payload.private())
+            lease = replace(lease, holder=HidingHolder(lease.holder, hide))
             if self.kind.time_limit is None:
                 said = await self._handle(lease, payload)
             else:
@@ -35,10 +41,10 @@ class Runner:
         except Exception as failure:  # whatever a handler raises is its answer
             error = failure
         if error is None:
-            words = printable(said)[:ERROR_LENGTH] if isinstance(said, str) else ""
+            words = printable(hide(said))[:ERROR_LENGTH] if isinstance(said, str) else ""
             return Completed(words) if words else decide(None, lease.attempt, lease.job_id, self._rules)
         age = (lease.started - lease.created) / 1000 + time.monotonic() - began
-        return decide(error, lease.attempt, lease.job_id, self._rules, lease.uncertain, age)
+        return hidden(decide(error, lease.attempt, lease.job_id, self._rules, lease.uncertain, age), hide)
 
     async def _handle(self, lease: Lease, payload: Any) -> object:
         if self._threaded:

@@ -11,6 +11,7 @@ import msgspec
 
 from yellowbooks.jobs.backoff import Backoff
 from yellowbooks.jobs.finder import Finder
+from yellowbooks.jobs.hiding import texts_in
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Doubt, Rules, Unknown, Unreadable
 from yellowbooks.jobs.seal import MARK, Broken, Seal, UnknownKey
@@ -60,6 +61,10 @@ class Payload(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     def key(self) -> str | None:
         """Whom the rate limit counts (a user, say); None where nobody is counted."""
         return None
+
+    def private(self) -> Iterable[str]:
+        """What must not stand in words about the job (errors, its history, logs): every text, or what a kind says."""
+        return texts_in(self)
 
     def about(self) -> Mapping[str, str]:
         """Whom the job is about: «user» and «address», as far as it names them. What `yellowbooks export` and `erase`

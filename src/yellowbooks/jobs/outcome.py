@@ -2,7 +2,8 @@
 
 import re
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from yellowbooks.jobs.backoff import Backoff
@@ -136,6 +137,13 @@ def trace_of(error: BaseException) -> str:
         chain.append(f"{frames}{type(at).__name__}")
         at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
     return "\n".join(reversed(chain))[-TRACE_LENGTH:]
+
+
+def hidden(outcome: Outcome, hide: Callable[[str], str]) -> Outcome:
+    """The outcome with its error and cause as `hide` leaves them."""
+    if isinstance(outcome, Completed):
+        return outcome
+    return replace(outcome, error=hide(outcome.error), cause=hide(outcome.cause))
 
 
 @dataclass(frozen=True, slots=True)

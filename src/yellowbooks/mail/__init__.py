@@ -12,7 +12,7 @@ from yellowbooks.mail.lint import Finding, lint
 from yellowbooks.mail.message import Mailbox, Message, MessageRefused, compose, mailbox
 from yellowbooks.mail.pool import Bounds
 from yellowbooks.mail.quoted import Quoted, Skeleton
-from yellowbooks.mail.reply import Reply
+from yellowbooks.mail.reply import Reply, unrepeated
 from yellowbooks.mail.server import SmtpServer, Times
 from yellowbooks.mail.smtp import Commit, SmtpMailer
 from yellowbooks.mail.suppression_list import Standing, SuppressionList, by_operator, lifted, worded
@@ -74,5 +74,6 @@ __all__ = [
     "name_of",
     "quiet",
     "shown_parts",
+    "unrepeated",
     "worded",
 ]

@@ -1,6 +1,9 @@
 """SMTP replies and what they mean for the mail: one table (RFC 5321, section 4.2; RFC 3463)."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,6 +83,7 @@ TABLE: tuple[Row, ...] = (
 
 _ENHANCED_CODE = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _HINT = re.compile(r"\b(?:in|after|for)\s+(\d{1,6})\s*(s|sec|second|m|min|minute)s?\b", re.IGNORECASE)
+_hide: ContextVar[Callable[[str], str] | None] = ContextVar("hide", default=None)
 _ADDRESS = re.compile(r"[^\s<>@:]{1,128}@[^\s<>@:]{1,255}")
 
 
@@ -129,9 +133,21 @@ def _fits(row: Row, code: int, enhanced: str, text: str, phase: Phase) -> bool:
     )
 
 
+@contextmanager
+def unrepeated(hide: Callable[[str], str]) -> Iterator[None]:
+    """What servers say within it is kept without what `hide` takes out of it: they may repeat what they were told."""
+    before = _hide.set(hide)
+    try:
+        yield
+    finally:
+        _hide.reset(before)
+
+
 def redact(text: str) -> str:
-    """A server's words as one short line, without the addresses that it repeats."""
-    line = " ".join((_ADDRESS.sub("(address)", text) if "@" in text else text).split())[:REPLY_LENGTH]
+    """A server's words as one short line, without the addresses that it repeats, and without what is `unrepeated`."""
+    text = _ADDRESS.sub("(address)", text) if "@" in text else text
+    hide = _hide.get()
+    line = " ".join((hide(text) if hide else text).split())[:REPLY_LENGTH]
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 

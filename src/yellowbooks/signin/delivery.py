@@ -19,6 +19,7 @@ from yellowbooks.mail import (
     Unusable,
     compose,
     quiet,
+    unrepeated,
 )
 from yellowbooks.signin.event import wire_address
 from yellowbooks.signin.letter import Letter
@@ -34,6 +35,7 @@ Tell = Callable[..., None]
 Seal = Callable[[Message], Message]
 """Signs a mail that is ready."""
 Write = Callable[[], Message]
+Hide = Callable[[str], str]
 Link = Callable[[str, str, str, datetime], str]
 """The address of the page «this was not me», from a job's id, a user's id, a language and the mail's time."""
 
@@ -68,13 +70,15 @@ class Delivery:
             raise Permanent(f"the address gets no mail: {why}", cause="suppressed")
         return recipient
 
-    async def send(self, lease: Lease, recipient: str, write: Write, age: float) -> str:
-        """Send the mail that `write` gives; gives the server's words and the Message-ID.
+    async def send(self, lease: Lease, recipient: str, write: Write, age: float, hide: Hide) -> str:
+        """Send the mail that `write` gives; gives the server's words and the Message-ID. A server may repeat anything
+        that it was told: `hide` takes that out of its words before they are told, kept or stored.
 
         Raises what `jobs` makes an outcome of; no error holds the address.
         """
         try:
-            return await self._send(lease, recipient, write())
+            with unrepeated(hide):
+                return await self._send(lease, recipient, write())
         except MessageRefused as error:
             raise Permanent(str(error), cause="message") from error
         except DeliveryUncertain as error:

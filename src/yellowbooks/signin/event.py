@@ -26,6 +26,7 @@ _PROVIDER = re.compile(PROVIDER)
 _LOCALE = re.compile(LOCALE)
 # What most addresses look like; for these the long check would give back what it was given.
 _WIRE = re.compile(r"[a-z0-9_+-]{1,30}(?:\.[a-z0-9_+-]{1,30})?@(?:[a-z0-9]{1,60}\.){1,3}[a-z]{2,20}")
+SHORT_PART = 2  # characters of a part of a name that says nothing by itself
 _LONGEST = {"user_id": 256, "email": 254, "name": 256, "provider": 64, "user_agent": 4096, "ip_address": 64}
 # For the OpenAPI document: what `faults` says of these texts is no pattern that a reader could read.
 _PLAIN = {"format": "plain-text"}
@@ -61,6 +62,10 @@ class SignIn(Payload):
     def about(self) -> Mapping[str, str]:
         """The user, and the address in the form in which it gets the mail."""
         return {"user": self.user_id, "address": reached(self.email)}
+
+    def private(self) -> Iterable[str]:
+        """Whoever it is, whole and in parts; not the provider, the language and the zone, which are many people's."""
+        return (*private_parts(self.user_id, self.email, self.name or ""), self.ip_address or "", self.user_agent or "")
 
     def dated(self, at: int) -> Self:
         """With its time, where the application sent none."""
@@ -128,6 +133,12 @@ def wire_address(address: str) -> str:
         return address
     checked = _checked(address)
     return str(checked.ascii_email or checked.normalized)
+
+
+def private_parts(user_id: str, email: str, name: str = "") -> list[str]:
+    """A person's id, address and name in the spellings and parts that somebody else's words may repeat."""
+    names = [part for part in name.split() if len(part) > SHORT_PART]
+    return [user_id, email, reached(email), email.rpartition("@")[0], name, *names]
 
 
 def reached(address: str) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from yellowbooks.jobs import Lease
+from yellowbooks.jobs import Hiding, Lease
 from yellowbooks.mail import Mailbox, Mailer, Message, Suppressions, quiet
 from yellowbooks.signin.browser import warm_up
 from yellowbooks.signin.delivery import Delivery, Link, Seal, Tell, no_link, post
@@ -41,7 +41,9 @@ class SignInHandler:
             if summary:
                 return f"{verdict.reason}: {summary}"
             reason = verdict.reason
-        words = await self.delivery.send(lease, recipient, lambda: self._write(lease, sign_in, reason), age)
+        words = await self.delivery.send(
+            lease, recipient, lambda: self._write(lease, sign_in, reason), age, Hiding(sign_in.private())
+        )
         if self._telling:
             await self._telling.told(lease, sign_in)
         return words

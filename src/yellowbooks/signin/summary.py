@@ -1,12 +1,13 @@
 """Sign-ins that are not told at once stand in a summary: a kind of job of its own, due when the window ends."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from yellowbooks.jobs import (
     Backoff,
     Finder,
+    Hiding,
     Kind,
     Lease,
     Payload,
@@ -19,7 +20,7 @@ from yellowbooks.jobs import (
 )  # fmt: skip
 from yellowbooks.mail import Message
 from yellowbooks.signin.delivery import FRESH_SECONDS, Delivery, Link, Tell, post
-from yellowbooks.signin.event import SignIn, reached
+from yellowbooks.signin.event import SignIn, private_parts, reached
 from yellowbooks.signin.letter import DEFAULT_ZONE, Letters
 from yellowbooks.signin.notices import Closed, Group, Notices, Verdict
 
@@ -39,6 +40,10 @@ class Summary(Payload):
     due: int
     locale: str | None = None
     time_zone: str | None = None
+
+    def private(self) -> Iterable[str]:
+        """Whoever it goes to."""
+        return private_parts(self.user_id, self.email)
 
     def about(self) -> Mapping[str, str]:
         """The user whose sign-in opened the window ("": he was erased, and others are left), and the address."""
@@ -130,8 +135,9 @@ class SummaryMailer:
             if lease.uncertain or lease.attempt > 1:
                 return "an attempt before has told of them all"
             raise Permanent("its window holds nothing; nothing was sent", cause="empty")
+        hide = Hiding([*summary.private(), *(one.parts.ip_address or "" for one in closed.groups)])
         words = await self._delivery.send(
-            lease, recipient, lambda: self._write(lease, summary, closed.groups), max(late, 0.0)
+            lease, recipient, lambda: self._write(lease, summary, closed.groups), max(late, 0.0), hide
         )
         try:
             await self._notices.summed(summary.window)

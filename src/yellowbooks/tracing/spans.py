@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from yellowbooks.jobs import Kind, LeaseLost, Paused, Permanent, RetryAfter
+from yellowbooks.jobs import Hiding, Kind, LeaseLost, Paused, Permanent, RetryAfter
 from yellowbooks.mail import Mailer, Message
 from yellowbooks.tracing.context import carried, parent_in, parent_of
 
@@ -61,17 +61,17 @@ class Tracing:
         called = kind.handler if inspect.isroutine(kind.handler) else type(kind.handler).__call__
 
         async def attempt(lease: Any, payload: Any) -> None:
-            with self._attempt(lease):
+            with self._attempt(lease, Hiding(payload.private())):
                 await kind.handler(lease, payload)
 
         def attempt_in_thread(lease: Any, payload: Any) -> None:
-            with self._attempt(lease):
+            with self._attempt(lease, Hiding(payload.private())):
                 kind.handler(lease, payload)
 
         return replace(kind, handler=attempt if inspect.iscoroutinefunction(called) else attempt_in_thread)
 
     @contextmanager
-    def _attempt(self, lease: Any) -> Iterator[None]:
+    def _attempt(self, lease: Any, hide: Hiding) -> Iterator[None]:
         attributes = {
             "messaging.operation.type": "process", "yb.job": lease.job_id, "yb.kind": lease.kind,
             "yb.attempt": lease.attempt, "yb.waited_ms": lease.started - lease.created,
@@ -83,7 +83,7 @@ class Tracing:
             try:
                 yield
             except BaseException as error:
-                _failed(span, error)
+                _failed(span, error, hide)
                 raise
             span.set_attribute("yb.outcome", "completed")
 
@@ -119,7 +119,7 @@ class _TracedMailer:
         await self._mailer.aclose()
 
 
-def _failed(span: Span, error: BaseException) -> None:
+def _failed(span: Span, error: BaseException, hide: Callable[[str], str] = str) -> None:
     """The kind of failure and its words; no trace of the code, which may show what was handled."""
     outcomes = {Permanent: "dead", RetryAfter: "deferred", Paused: "held", LeaseLost: "lost"}
     span.set_attribute(
@@ -128,5 +128,5 @@ def _failed(span: Span, error: BaseException) -> None:
     span.set_attribute("error.type", type(error).__name__)
     cause = getattr(error, "cause", None)
     if isinstance(cause, str):
-        span.set_attribute("yb.cause", _plain(cause))
-    span.set_status(Status(StatusCode.ERROR, _plain(error)))
+        span.set_attribute("yb.cause", _plain(hide(cause)))
+    span.set_status(Status(StatusCode.ERROR, _plain(hide(str(error)))))
