@@ -53,7 +53,7 @@ class Tracing:
             try:
                 yield carried(span.get_span_context()), answered
             except Exception as error:
-                _failed(span, error)
+                _failed(span, error, lambda _words: "")  # of a wrong request they name what its caller wrote
                 raise
 
     def kind(self, kind: Kind[Any]) -> Kind[Any]:
