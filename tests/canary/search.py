@@ -111,7 +111,10 @@ READ: dict[bytes, Callable[[Any, bytes], Any]] = {
 def _values(system: Stage) -> Iterator[tuple[str, bytes]]:
     client = Valkey.from_url(system.valkey.url)
     for name in client.scan_iter("*", count=10_000):
-        value = READ[client.type(name)](client, name)
+        kind = client.type(name)
+        if kind == b"none":  # its time was over a moment ago
+            continue
+        value = READ[kind](client, name)
         yield name.decode(), name + b" " + b"".join(_octets(value)) + (client.dump(name) or b"")
     client.close()
 
