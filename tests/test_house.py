@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,3 +206,10 @@ def test_the_locks_hold_hashes_and_no_addresses() -> None:
         text = (ROOT / f"tests/{name}/package-lock.json").read_text("utf-8")
         assert text.count('"integrity": "sha512-') == len(json.loads(text)["packages"]) - 1
         assert not re.search(r"https?:|\"resolved\"", text)
+
+
+def test_what_idles_brings_neither_the_web_framework_nor_the_database() -> None:
+    """They are 15 to 25 MB each; a part that needs one imports it where it is used."""
+    look = "import sys, yellowbooks.cli, yellowbooks.wiring; print(*{'litestar', 'sqlalchemy', 'uvicorn'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True).stdout.split()
+    assert not found, f"{found} come with yellowbooks.wiring: import them within the function that uses them"

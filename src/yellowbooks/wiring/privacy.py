@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from yellowbooks import privacy, signin
+from yellowbooks import signin
 from yellowbooks.jobs import Backoff, Kind, Payload, Queue
 from yellowbooks.mail import name_of
 from yellowbooks.settings import Settings, SettingsError
@@ -16,6 +16,9 @@ from yellowbooks.wiring.log import database_url
 from yellowbooks.wiring.mail import mail_secret, open_inbox, suppression_list
 from yellowbooks.wiring.notices import device_memory
 from yellowbooks.wiring.queue import kinds, make_seal, open_queue, sealed, sign_in_finder
+
+if TYPE_CHECKING:  # it brings SQLAlchemy, which no role that idles may hold
+    from yellowbooks import privacy
 
 
 def every_kind(settings: Settings) -> list[Kind[Any]]:
@@ -35,14 +38,15 @@ def every_kind(settings: Settings) -> list[Kind[Any]]:
 class Holdings:
     """Every part that may hold something, in the order in which they are looked at; the job log is the last."""
 
-    parts: list[privacy.Part]
-    trail: privacy.Trail
+    parts: "list[privacy.Part]"
+    trail: "privacy.Trail"
     queue: Queue
 
 
 @asynccontextmanager
 async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holdings]:
     """Open them, for the time of a command; `patience` (s) is what each may wait for. Raises `SettingsError`."""
+    from yellowbooks import privacy
     from yellowbooks.joblog import JobLog
 
     place = "in the queue's server"
@@ -77,7 +81,7 @@ async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holding
         await queue.close()
 
 
-async def _spare(notices: signin.Notices | None, payload: Payload, person: privacy.Person) -> Payload | None:
+async def _spare(notices: signin.Notices | None, payload: Payload, person: "privacy.Person") -> Payload | None:
     """A summary goes to an address: who shares it is told of his own sign-ins all the same."""
     if not isinstance(payload, signin.Summary) or person.user is None or person.address is not None or not notices:
         return None
@@ -86,8 +90,10 @@ async def _spare(notices: signin.Notices | None, payload: Payload, person: priva
     return msgspec.structs.replace(payload, user_id="") if payload.user_id == person.user else payload
 
 
-def find_person(user: str | None, address: str | None) -> privacy.Person:
+def find_person(user: str | None, address: str | None) -> "privacy.Person":
     """Whom somebody means who names a user's id, an address, or both."""
+    from yellowbooks import privacy
+
     return privacy.Person(user, signin.reached(address) if address else None)
 
 
@@ -110,7 +116,7 @@ def _secret(settings: Settings) -> bytes:
     return search_secret(settings)
 
 
-def _keys(settings: Settings, person: privacy.Person) -> Collection[str]:
+def _keys(settings: Settings, person: "privacy.Person") -> Collection[str]:
     if not _secret(settings):
         raise LookupError(f"{settings.data_dir / FILE} cannot be read; see to its rights")
     finder = sign_in_finder(settings)
