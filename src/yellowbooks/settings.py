@@ -190,6 +190,9 @@ class Settings:
         _integer(1, 1_000_000),
         "what may wait in the queue's memory for a job log that is away; beyond it the oldest events go first",
     )
+    log_retention: float = setting(
+        "365d", _duration, "how long the job log has a job that ended, at least 8d; 0d: for ever. Counts stay"
+    )
     log_payloads: str = setting(
         "sealed",
         _word("sealed", "all", "none"),

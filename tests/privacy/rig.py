@@ -88,7 +88,7 @@ async def rig(server: ValkeyServer, folder: Path, *, recorder: bool = True, **gi
     stop, tasks = asyncio.Event(), []
     await asyncio.to_thread(log.migrate)
     if recorder:
-        quiet: dict[str, Any] = {"on_trouble": lambda _trouble: None, "on_recovered": lambda: None}
+        quiet: dict[str, Any] = {"on_trouble": lambda _trouble: None, "on_recovered": lambda: None, "seat_seconds": 1.0}
         keep: Any = settings.log_payloads
         tasks = [asyncio.create_task(Recorder(part, log, keep=keep, **quiet).run(stop)) for part in parts_of(queue)]
     try:

@@ -72,7 +72,7 @@ def expire_jobs(connection: Connection, before: int, most: int) -> int:
 
 def expire_keys(connection: Connection, before: int, most: int, after: Key | None) -> tuple[int, Key | None]:
     """Look at so many rows of the search behind a place, in their order, and take those of jobs that were admitted
-    before a moment (ms): how many, and the place where to go on (None: it was the end).
+    before a moment (ms) and have no row any more: how many, and the place where to go on (None: it was the end).
 
     They have no index by time: one would cost each job more than this walk does.
     """
@@ -84,6 +84,8 @@ def expire_keys(connection: Connection, before: int, most: int, after: Key | Non
         query = query.where(key >= after[0], or_(key > after[0], behind))
     rows = connection.execute(query).all()
     old = [row for row in rows if row.created_at < moment_of(before)]
+    living = set(jobs_about(connection, (), {row.job_id for row in old}))
+    old = [row for row in old if row.job_id not in living]
     if old:
         one = and_(key == bindparam("k"), created == bindparam("c"), job == bindparam("j"))
         connection.execute(delete(job_key).where(one), [{"k": r.key, "c": r.created_at, "j": r.job_id} for r in old])

@@ -213,13 +213,14 @@ class JobLog:
             return erase_jobs(connection, keys, job_ids)
 
     def expire(self, before: int, most: int, after: Key | None = None) -> tuple[int, int, Key | None]:
-        """Take at most so many rows of ended jobs from before a moment (ms), and look at so many keys of the search:
-        how many rows and keys went, and where to go on with the keys (None: from the beginning).
+        """Take at most so many rows of ended jobs from before a moment (ms); once these are gone, look at so many keys
+        of the search: how many rows and keys went, and where to go on with the keys (None: from the beginning).
 
         Raises `LogUnavailable`.
         """
         with self._writing() as connection:
-            return expire_jobs(connection, before, most), *expire_keys(connection, before, most, after)
+            rows = expire_jobs(connection, before, most)
+            return (rows, 0, after) if rows == most else (rows, *expire_keys(connection, before, most, after))
 
     def compact(self) -> None:
         """Let the database write over what was taken: SQLite's file is written anew, PostgreSQL's rows are freed.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from yellowbooks.joblog.expiry import Expiry
 from yellowbooks.joblog.fold import bodied
 from yellowbooks.joblog.log import JobLog, LogUnavailable
 from yellowbooks.jobs import Event
@@ -46,7 +47,7 @@ class Recorder:
     `seat_seconds` is how long the seat outlives a recorder that vanished. `on_trouble` is told once of each
     trouble what it is, `on_recovered` when it is over; both are called in the event loop. `keep` says of which jobs the
     log keeps what their callers sent until they end: those whose payload has a seal, all, or none. What is dead keeps
-    it for `dead_retention` seconds.
+    it for `dead_retention` seconds. `retention` (s) is how long rows of ended jobs stay; 0 is for ever.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Recorder:
         seat_seconds: float = 10.0,
         keep: Keep = "sealed",
         dead_retention: float = 7 * 86_400.0,
+        retention: float = 0.0,
     ) -> None:
         self._source = source
         self._log = log
@@ -68,6 +70,7 @@ class Recorder:
         self._seat_seconds = seat_seconds
         self._keep = keep
         self._dead_retention = dead_retention
+        self._expiry = Expiry(log, retention)
         self._tidied = 0.0
         self._renew_at = 0.0
         self._back_at = 0.0
@@ -123,7 +126,8 @@ class Recorder:
         return await self._source.bodies(brought, sealed=self._keep == "sealed") if brought else {}
 
     async def _tidy(self) -> None:
-        """No payload is kept longer than its retention, in the log neither."""
+        """No payload is kept longer than its retention, in the log neither, and no row."""
+        await self._expiry.step()
         if time.monotonic() - self._tidied > TIDY_SECONDS:
             before = round((time.time() - self._dead_retention) * 1000)
             if not await asyncio.to_thread(self._log.drop_dead_bodies, before):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from yellowbooks.mail import SmtpServer, mailbox
 from yellowbooks.settings import Settings, SettingsError
+from yellowbooks.wiring.log import log_retention
 from yellowbooks.wiring.mail import make_signer, open_letters
 from yellowbooks.wiring.notme import links, revoke_keys
 from yellowbooks.wiring.queue import kinds, open_queue
@@ -15,6 +16,7 @@ from yellowbooks.wiring.webhooks import webhook_keys
 def check(settings: Settings) -> None:
     """Find the mistakes that only the parts can see, before anything starts. Raises `SettingsError`."""
     kinds(settings)
+    log_retention(settings)
     check_tracing(settings)
     if settings.notify and not settings.mail_secret:
         raise SettingsError(

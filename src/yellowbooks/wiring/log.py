@@ -5,17 +5,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from yellowbooks.jobs import Job
-from yellowbooks.settings import Settings
+from yellowbooks.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from yellowbooks.joblog import JobLog
 
 R = TypeVar("R")
+EIGHT_DAYS = 8 * 86_400.0
 
 
 def database_url(settings: Settings) -> str:
     """Where the job log is kept."""
     return settings.database_url or f"sqlite:///{settings.data_dir / 'joblog.sqlite3'}"
+
+
+def log_retention(settings: Settings) -> float:
+    """Seconds that rows of ended jobs stay; 0 is for ever. Raises `SettingsError`."""
+    longest = max(EIGHT_DAYS, settings.retention)
+    if 0 < settings.log_retention < longest:
+        raise SettingsError(
+            "YB_LOG_RETENTION: is shorter than the queue itself keeps jobs (YB_RETENTION, and 7 days of dead ones), so "
+            f"that the two would tell different things; for example YB_LOG_RETENTION={longest / 86_400:.0f}d, or 0d"
+        )
+    return settings.log_retention
 
 
 class LogReader:

@@ -14,7 +14,7 @@ from yellowbooks.jobs import Worker, parts_of
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.alerts import alert_watch
-from yellowbooks.wiring.log import database_url
+from yellowbooks.wiring.log import database_url, log_retention
 from yellowbooks.wiring.mail import make_mailer
 from yellowbooks.wiring.metrics import breakers, counted
 from yellowbooks.wiring.notices import worker_kinds
@@ -79,6 +79,7 @@ class Roles:
             log = JobLog(database_url(self.settings))
         except ValueError as error:
             raise SettingsError(f"YB_DATABASE_URL: {error}") from None
+        retention = log_retention(self.settings)
 
         async def run(stop: asyncio.Event, _at_once: asyncio.Event) -> None:
             await look_at_server(self.settings, self.tell)
@@ -93,6 +94,7 @@ class Roles:
                         on_trouble=lambda trouble: self.tell("log_away", error=trouble),
                         on_recovered=lambda: self.tell("log_back"),
                         keep=self.settings.log_payloads,  # type: ignore[arg-type]  # the parser takes no other word
+                        retention=retention,
                     )
                     for source, _ in sources
                 ]
