@@ -163,4 +163,7 @@ def printable(text: str) -> str:
 
 def folder(text: str) -> Path:
     """A path, made absolute."""
-    return Path(printable(text)).expanduser().absolute()
+    try:
+        return Path(printable(text)).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("begins with «~» and the name of a user who is not known here") from None

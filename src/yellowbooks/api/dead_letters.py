@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter, RawBody, SkipVa
 
 from yellowbooks.api.audit import Audit, Plan
 from yellowbooks.api.filter import Filter, chosen_jobs, counted, milliseconds
-from yellowbooks.api.operation import described, schema_of
+from yellowbooks.api.operation import NOT_BLANK, described, schema_of
 from yellowbooks.jobs import Fault, Invalid, Job, Queue, State, Wanted, causes, page_of
 from yellowbooks.views import dead_view, job_view, time
 
@@ -31,7 +31,7 @@ DISCARD = FILTER | {
         {"anyOf": [{"required": [name], "properties": {name: {"not": {"enum": empty}}}} for name, empty in NARROWING]},
         {
             "anyOf": [
-                {"required": ["reason"], "properties": {"reason": {"pattern": "\\S"}}},
+                {"required": ["reason"], "properties": {"reason": {"pattern": NOT_BLANK}}},
                 {"required": ["preview"], "properties": {"preview": {"const": True}}},
             ]
         },

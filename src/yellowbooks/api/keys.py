@@ -1,7 +1,6 @@
 """Who may call: keys of the settings and keys that were issued; operators' apart from those of applications."""
 
 import base64
-import binascii
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -209,7 +208,7 @@ def _user(header: str) -> str:
         return ""
     try:
         return base64.b64decode(value, validate=True).partition(b":")[0].decode("utf-8", "replace")
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return ""
 
 
@@ -220,6 +219,6 @@ def _given(header: str) -> bytes:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).partition(b":")[2]
-        except binascii.Error:
+        except ValueError:  # not base64, or not even ASCII
             return b""
     return b""

@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from litestar.openapi.spec import Link, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody
 
+NOT_BLANK = r"[^\s\x00-\x1f\x85]"
+"""A pattern: one character at least that is no space, as Python's `str.strip` has it."""
+
 
 def schema_of(shape: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON Schema of one flat struct."""

@@ -54,7 +54,9 @@ JOB = {
 }  # fmt: skip
 ANSWERS = {
     "400": "a field is wrong; `errors` names it",
-    "503": "the queue, or what else this needs, is away; see Retry-After",
+    "414": "the address is over 4 KiB",
+    "429": "too many requests from one address, or with one key; see Retry-After",
+    "503": "the queue, or what else this needs, is away, or too much is asked at once; see Retry-After",
 }
 UNAUTHORIZED = {"401": "no key, or a wrong one"}
 FORBIDDEN = {"403": "a key that may not do this, or a browser that sent it for the page of another site"}
@@ -63,7 +65,7 @@ CONFLICT = {"409": "it is not in the state that this needs"}
 LARGE = {"413": "the body is over 64 KiB (a delivery report or a webhook: 1 MiB)"}
 ENQUEUE_ANSWERS = LARGE | {
     "409": "this jobId came within the last 7 days; `status` is the first job's",
-    "429": "the user's limit is reached; see Retry-After",
+    "429": "the user's limit is reached, or too many requests came from one address; see Retry-After",
 }
 ENQUEUED = {
     "type": "object",

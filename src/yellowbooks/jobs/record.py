@@ -176,13 +176,16 @@ def events_of(position: bytes, packed: bytes, worker: bytes) -> list[Event]:
         Event(
             job=one.job, name=group.name, at=at, kind=group.kind, state=group.state, attempt=one.attempt,
             max_attempts=one.max_attempts, position=f"{at}-{first + n}",
-            **({"worker": worker.decode()} if group.name == "claimed" else _known(one.more or {})),
+            **({"worker": worker.decode(errors="replace")} if group.name == "claimed" else _known(one.more or {})),
         )
         for n, (group, one) in enumerate(told)
     ]  # fmt: skip
 
 
-_FIELDS = frozenset(Event.__struct_fields__)
+# What an entry may tell besides what each has.
+_FIELDS = frozenset(Event.__struct_fields__) - {
+    "job", "name", "at", "kind", "state", "attempt", "max_attempts", "position",
+}  # fmt: skip
 
 
 def _known(more: dict[str, Any]) -> dict[str, Any]:
@@ -231,8 +234,13 @@ def _history(job_id: str, record: Record, story: bytes) -> Iterator[Event]:
 
 
 def _lines(story: bytes) -> Iterator[Line]:
-    """A story is lines one after another, each a length of two bytes and its MessagePack."""
+    """A story is lines one after another, each a length of two bytes and its MessagePack. It ends at one that cannot be
+    read: the job is shown all the same."""
     while story:
         end = 2 + int.from_bytes(story[:2], "big")
-        yield _LINE.decode(story[2:end])
+        try:
+            line = _LINE.decode(story[2:end])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return
+        yield line
         story = story[end:]

@@ -287,8 +287,10 @@ class Session(asyncio.Protocol):
         if self._deadline > self._loop.time() + 0.001:  # a reply came in between, and the next one has its own time
             self._watch()
         else:
-            phase = next(asked.phase for asked in self._asked if asked.waiter)
-            self._fail(f"no answer in {self._times[phase]:g} s", "timeout")
+            # None where the answer came in this moment, and who waits for it has not run yet.
+            phase = next((asked.phase for asked in self._asked if asked.waiter), None)
+            if phase:
+                self._fail(f"no answer in {self._times[phase]:g} s", "timeout")
 
     def data_received(self, data: bytes) -> None:
         """Cut replies out of what came."""

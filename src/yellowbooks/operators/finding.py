@@ -10,6 +10,7 @@ from litestar import get
 from litestar.exceptions import HTTPException
 from litestar.params import FromQuery, QueryParameter
 
+from yellowbooks.api import NOT_BLANK
 from yellowbooks.jobs import JOB_ID, Fault, Invalid, Job, QueueUnavailable, State
 from yellowbooks.operators.desk import Desk, masked
 from yellowbooks.operators.shapes import Found, JobList, Row
@@ -25,7 +26,7 @@ Cursor = Annotated[str | None, QueryParameter(schema_extra={"pattern": CURSOR.pa
 # As a text: the framework would take «0.5» for half a second after 1970.
 Moment = Annotated[str | None, QueryParameter(schema_extra={"format": "date-time"})]
 LONGEST = 320  # characters of a search: an address has at most 254, a Message-ID of ours fewer
-Sought = Annotated[str, QueryParameter(required=True, max_length=LONGEST, schema_extra={"pattern": r"\S"})]
+Sought = Annotated[str, QueryParameter(required=True, max_length=LONGEST, schema_extra={"pattern": NOT_BLANK})]
 
 
 def finding_routes(desk: Desk) -> list[Any]:

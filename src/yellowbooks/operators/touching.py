@@ -8,7 +8,7 @@ from litestar import Request, Response, get, patch, post
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
-from yellowbooks.api import dead_job, described, schema_of
+from yellowbooks.api import NOT_BLANK, dead_job, described, schema_of
 from yellowbooks.jobs import Fault, Invalid, Job, Kind
 from yellowbooks.operators.audit import Trail
 from yellowbooks.operators.desk import Desk, Rendered, masked
@@ -29,7 +29,9 @@ S = TypeVar("S")
 # Neither blank nor with a NUL, which no database takes.
 Reason = Annotated[
     str,
-    msgspec.Meta(min_length=1, max_length=REASON_LENGTH, extra_json_schema={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+    msgspec.Meta(
+        min_length=1, max_length=REASON_LENGTH, extra_json_schema={"pattern": rf"^[^\x00]*{NOT_BLANK}[^\x00]*$"}
+    ),
 ]
 
 

@@ -42,7 +42,8 @@ class SignIn(Payload):
     """One sign-in: who, from where, with what, when."""
 
     user_id: Annotated[
-        str, _shown(description=f"whom the limit counts; {_BARRED}", pattern=r"\S", maxLength=256, **_PLAIN)
+        str,
+        _shown(description=f"whom the limit counts; {_BARRED}", pattern=r"[^\s\x00-\x1f\x85]", maxLength=256, **_PLAIN),
     ]
     email: Annotated[str, _shown(description="who gets the mail", format="email", maxLength=254)]
     provider: Annotated[str, _shown(description="such as github", pattern=f"^{PROVIDER}$")]

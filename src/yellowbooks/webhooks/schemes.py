@@ -147,7 +147,7 @@ def _fresh(stamp: str, per_second: int, now: float) -> None:
 def _base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return b""
 
 
