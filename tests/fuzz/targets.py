@@ -1,0 +1,5 @@
+"""Every target."""
+
+from tests.fuzz import kept, wire
+
+TARGETS = [*kept.TARGETS, *wire.TARGETS]
