@@ -99,7 +99,10 @@ async def test_a_reply_that_comes_as_its_time_ends_breaks_nothing() -> None:
     failed: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: failed.append(context))
-    one = Session(Wire(), "mx.example", True, (9.0, 9.0, 9.0))
+    one = Session("mx.example", (9.0, 9.0, 9.0))
+    one.connection_made(Wire())
+    one.data_received(b"220 mx.example\r\n")
+    await one.greeted(9)
     one._deadline = loop.time() - 1  # the reply is there, and who waits for it has not run yet
     loop.call_soon(one._late)
     await asyncio.sleep(0)

@@ -128,7 +128,11 @@ async def _converse(chunks: list[bytes], pipelining: bool) -> None:
     wire, mail, committed = Wire(), letter(), 0
     failed: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
-    one = Session(wire, "mx.example", pipelining, (0.002, 0.002, 0.002))
+    one = Session("mx.example", (0.002, 0.002, 0.002))
+    one.connection_made(wire)
+    one.data_received(b"220 mx.example\r\n")
+    await one.greeted(1)
+    one.pipelining = pipelining
 
     async def commit() -> None:
         nonlocal committed

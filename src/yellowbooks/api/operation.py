@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar.openapi.spec import Link, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody
 
-NOT_BLANK = r"[^\s\x00-\x1f\x85]"
+NOT_BLANK = r"[^\s\x00\x1c-\x1f\x85]"
 """A pattern: one character at least that is no space, as Python's `str.strip` has it."""
 
 
