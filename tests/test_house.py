@@ -44,7 +44,7 @@ BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": {"parsers"}, "parsers": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
     "access": set(),
-    "api": {"access", "intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool"}, "views": {"jobs"},
+    "api": {"access", "intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool", "patience"}, "patience": set(), "views": {"jobs"},
     "metrics": {"jobs"},
     "tracing": {"jobs", "mail"},
     "drill": {"jobs", "signin", "embedded", "processes", "settings"},

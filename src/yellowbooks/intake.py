@@ -22,6 +22,7 @@ from yellowbooks.jobs import (
     Unknown,
     Unreadable,
 )
+from yellowbooks.patience import Patience
 from yellowbooks.spool import Place, Spool
 
 PATIENCE_SECONDS = 1.0  # what the queue gets to answer before a job goes to the disk; webhooks wait for 2 s in all
@@ -76,7 +77,7 @@ class Intake:
             payload.job_id = self._queue.new_id()
         if not self.away:
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with Patience(PATIENCE_SECONDS):
                     return await self._queue.admit(kind, payload, request=request, trace=trace)
             except (QueueUnavailable, TimeoutError) as error:
                 self._went(str(error) or f"no answer within {PATIENCE_SECONDS:g} s")

@@ -13,7 +13,7 @@ WARNINGS = frozenset(
         "dead", "retry", "lost", "queue_away", "unrenewed", "unreleased", "log_away", "log_shed", "failed",
         "restarted", "unfit", "weak", "smtp_down", "smtp_misconfigured", "smtp_policy", "alert",
         "alert_unsent", "missed", "spooling", "spool_full", "spool_failed", "spool_unread",
-        "mail_flood", "keys_away", "keys_mended", "keys_unkept",
+        "mail_flood", "turned_away", "keys_away", "keys_mended", "keys_unkept",
     }
 )  # fmt: skip
 

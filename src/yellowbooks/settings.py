@@ -177,6 +177,19 @@ class Settings:
     address_connections: int = setting(
         "1000", _integer(1, 1_000_000), "those of one public address (of IPv6: one /64); beyond them 429"
     )
+    most_requests: int = setting(
+        "20000", _integer(1, 1_000_000), "requests of one API at work and in line; beyond them 503"
+    )
+    most_streams: int = setting("100", _integer(0, 100_000), "readers of live events of one API; beyond them 503")
+    address_rate: tuple[int, float] | None = setting(
+        "6000/minute", _rate, "requests without a right key of one public address to one API; beyond them 429"
+    )
+    key_rate: tuple[int, float] | None = setting(
+        "", _rate, "requests of one key to one API; not set: as many as it serves", "1000/second"
+    )
+    trusted_proxies: int = setting(
+        "0", _integer(0, 9), "proxies of your own before the API, each adding to X-Forwarded-For", "1"
+    )
     secret_keys: tuple[str, ...] = setting(
         "",
         _sealing_keys,

@@ -83,6 +83,7 @@ async def site(**limits: Any) -> AsyncIterator[Site]:
         it.may.set()
         for writer in it.clients:
             writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in it.clients), return_exceptions=True)
         await eventually(lambda: not state.connections)
         assert (it.crowd.open, it.crowd.held, it.crowd._addresses) == (0, 0, Counter())
         assert not any(it.crowd._since.values())

@@ -12,6 +12,7 @@ import httpx
 from tests.parts import Told
 from yellowbooks.settings import Settings
 from yellowbooks.wiring.app import make_app
+from yellowbooks.wiring.edge import Edge
 
 CALLER = "a-key-of-an-application"
 OPERATOR = "a-key-of-an-operator"
@@ -53,7 +54,7 @@ async def whole(valkey_url: str, folder: Path, **changes: Any) -> AsyncIterator[
     """The application while it runs. Its live streams end after the first look, as those of one that is stopping."""
     settings = Settings(valkey_url=valkey_url, data_dir=folder, **(SETTINGS | changes))
     told = Told()
-    app = make_app(settings, told, lambda: True, lambda: False)
+    app = make_app(settings, told, Edge(settings, told), lambda: True, lambda: False)
     started, stop = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:  # a task of its own: a fixture is left by another task than it was entered by

@@ -2,6 +2,7 @@
 
 from yellowbooks.edge.connection import Connection
 from yellowbooks.edge.crowd import Crowd, Limits
+from yellowbooks.edge.entrance import Entrance, Rules
 from yellowbooks.edge.refusal import REASONS, Refusal
 
-__all__ = ["REASONS", "Connection", "Crowd", "Limits", "Refusal"]
+__all__ = ["REASONS", "Connection", "Crowd", "Entrance", "Limits", "Refusal", "Rules"]

@@ -1,6 +1,7 @@
 """Whose address a request has, and what it is counted by. Pure."""
 
 import ipaddress
+from collections.abc import Sequence
 from functools import lru_cache
 
 PREFIX = 64  # bits of an IPv6 address: one subscriber has at least these for himself (RFC 6177)
@@ -24,3 +25,24 @@ def counted(address: str) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((found, PREFIX), strict=False))
     return str(found)
+
+
+def sender(peer: str, forwarded: Sequence[bytes], proxies: int) -> str:
+    """Whose address a request has: the connection's, or what the outermost of `proxies` of one's own wrote down.
+
+    Each proxy adds the address that it saw at the right end of X-Forwarded-For; what stands further left was made up
+    by whoever liked. Where fewer stand there, somebody came past the proxies, and is himself who he is.
+    """
+    if not proxies:
+        return peer
+    entries = b",".join(forwarded).split(b",") if forwarded else []
+    if len(entries) < proxies:
+        return peer
+    return _bare(entries[-proxies].strip().decode("latin-1"))
+
+
+def _bare(entry: str) -> str:
+    """An address without brackets and port, as some proxies write it."""
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry

@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from yellowbooks.edge.crowd import Crowd, Phase
+from yellowbooks.edge.crowd import PROBES, Crowd, Phase
 from yellowbooks.edge.head import head_fault
 from yellowbooks.edge.refusal import Refusal, malformed
 
@@ -46,6 +46,7 @@ class Connection(HttpToolsProtocol):
         self._wire = 0  # bytes that came for the request that comes now
         self._begun = self._headed = False  # whether a request comes now, and whether its head came
         self._body = 0
+        self._kept = 0  # bytes of it that the crowd counts
         self._left = 0  # bytes of answers that its client did not take
         self._unstarted: tuple[RequestResponseCycle, Any] | None = None
         self._refusal: Refusal | None = None  # why the parser was stopped; or what is said after the answers in work
@@ -74,10 +75,12 @@ class Connection(HttpToolsProtocol):
         """Bytes of requests."""
         if self._refusal or self.phase >= Phase.LINGER:
             return
-        if self.phase is Phase.IDLE:
-            self._crowd.move(self, Phase.HEAD)
         self._wire += len(data)
         self._parse(data)
+        if self._unstarted:
+            self._keep(self._unstarted[0])
+        elif self.phase is Phase.IDLE:
+            self._crowd.move(self, Phase.HEAD)
         if self._wire > self._limits.head and self._begun and self._refusal is None:
             self._bound_wire()
 
@@ -134,7 +137,7 @@ class Connection(HttpToolsProtocol):
         """The head is whole."""
         if self._again:
             return
-        if self._uninvited and self.url.partition(b"?")[0].decode("latin-1") not in self._limits.probes:
+        if self._uninvited and self.url.partition(b"?")[0].decode("latin-1") not in PROBES:
             self._stop(CROWDED)
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if fault := head_fault(method, version, self.url, self.headers, self._limits.body):
@@ -143,10 +146,8 @@ class Connection(HttpToolsProtocol):
             self._stop(PIPELINED)
         super().on_headers_complete()
         self._headed = True
-        if self._unstarted:
-            self._crowd.move(self, Phase.BODY)
-            if self.expect_100_continue:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._unstarted and self.expect_100_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.cycle.waiting_for_100_continue = False
 
     def on_body(self, body: bytes) -> None:
@@ -155,8 +156,6 @@ class Connection(HttpToolsProtocol):
         if self._body > self._limits.body:
             self._stop(Refusal("body_too_large", 413, "the body is over 1 MiB; send less"))
         self.cycle.body += body
-        if self._unstarted:
-            self._crowd.hold(len(body))
 
     def on_message_complete(self) -> None:
         """The request is whole, but where its head asked for another protocol and a body follows; see `_read_on`."""
@@ -178,7 +177,7 @@ class Connection(HttpToolsProtocol):
             return
         super().on_response_complete()
         if self._unstarted:
-            self._crowd.move(self, Phase.BODY)
+            self._keep(self._unstarted[0])
         elif not self._answering():
             self._wait_for_more()
 
@@ -209,16 +208,22 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.more_body:
             self._unstarted = cycle, app
-            self._crowd.hold(len(cycle.body))
         else:
             super()._start_asgi_task(cycle, app)
 
+    def _keep(self, cycle: RequestResponseCycle) -> None:
+        """Some of its body is here, and the rest is waited for."""
+        if self.phase is not Phase.BODY:
+            self._crowd.move(self, Phase.BODY)
+        size, self._kept = len(cycle.body) - self._kept, len(cycle.body)
+        self._crowd.hold(size)
+
     def _release(self) -> None:
         """Nothing waits for its body any more."""
-        if self._unstarted:
-            cycle, _ = self._unstarted
-            self._unstarted = None
-            self._crowd.hold(-len(cycle.body))
+        self._unstarted = None
+        if self._kept:
+            size, self._kept = self._kept, 0
+            self._crowd.hold(-size)
 
     def _parse(self, data: bytes) -> None:
         try:

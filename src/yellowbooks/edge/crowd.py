@@ -10,6 +10,7 @@ from yellowbooks.edge.address import counted
 
 MOST_TICK = 0.5  # seconds that one look at the clock may take away from those who wait
 SPARE = 64  # connections above the bound: for probes, and for the words that tell others to come later
+PROBES = frozenset({"/healthz", "/readyz"})
 YOUNG_SECONDS = 1.0  # an honest head comes in one piece; who is younger may be one
 
 
@@ -35,7 +36,6 @@ class Limits:
     body: int = 1024 * 1024
     bodies: int = 64 * 1024 * 1024
     ahead: int = 16
-    probes: frozenset[str] = frozenset({"/healthz", "/readyz"})
     counted: Callable[[str], str] = counted
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from yellowbooks.edge.refusal import Refusal, malformed
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
-ONCE = (b"host", b"authorization", b"content-type", b"content-encoding", b"transfer-encoding", b"content-length")
+ONCE = frozenset(
+    {b"host", b"authorization", b"content-type", b"content-encoding", b"transfer-encoding", b"content-length"}
+)
 HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%\[\]:-]*")
 ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-NUL = re.compile(rb"%00")
 
 
 def head_fault(
@@ -20,36 +21,38 @@ def head_fault(
         return malformed(f"HTTP/{version} is not spoken here, HTTP/1.1 is", 505)
     if method not in METHODS:
         return malformed("this method is not known here; /schema lists them", 501)
-    one = {name: value for name, value in fields if name in ONCE}
-    if len(one) < sum(name in ONCE for name, _ in fields):
-        return malformed("a field that stands once in a request stands there twice")
-    return (
-        _host_fault(version, target, one.get(b"host"))
-        or _target_fault(method, target)
-        or _framing_fault(version, one, most_body)
-    )
+    one: dict[bytes, bytes] = {}
+    for name, value in fields:
+        if name in ONCE:
+            if name in one:
+                return malformed("a field that stands once in a request stands there twice")
+            one[name] = value
+    if target.startswith(b"/") and b"host" in one:
+        host = one[b"host"]
+    else:
+        fault = _other_form(method, version, target, one.get(b"host"))
+        if fault:
+            return fault
+        host = one.get(b"host", b"")
+    if not HOST.fullmatch(host) or b"#" in target or b"%00" in target:
+        return malformed("the field Host is wrong, or the target has a «#» or a NUL in it")
+    return _framing_fault(version, one, most_body)
 
 
-def _host_fault(version: str, target: bytes, host: bytes | None) -> Refusal | None:
-    """RFC 9112, section 3.2 and 3.2.2: one Host, and in the absolute form the same."""
-    if host is None:
-        return malformed("the field Host is missing") if version == "1.1" else None
-    absolute = ABSOLUTE.match(target)
-    if not HOST.fullmatch(host) or (absolute and absolute[1].lower() != host.lower()):
-        return malformed("the field Host is wrong, or another one than the target's")
-    return None
-
-
-def _target_fault(method: bytes, target: bytes) -> Refusal | None:
+def _other_form(method: bytes, version: str, target: bytes, host: bytes | None) -> Refusal | None:
+    """RFC 9112, section 3.2: Host must be there; a target may be absolute, and then names the same host, or «*»."""
+    if host is None and version == "1.1":
+        return malformed("the field Host is missing")
+    if target.startswith(b"/"):
+        return None
     if target == b"*":
         return None if method == b"OPTIONS" else malformed("the target «*» is for OPTIONS alone")
-    if not target.startswith(b"/") and not ABSOLUTE.match(target):
+    absolute = ABSOLUTE.match(target)
+    if not absolute:
         return malformed("the target does not begin with «/»")
-    if target.lower().startswith(b"http") and target.count(b"/") < 3:
-        return malformed("the target has no path")
-    if b"#" in target or NUL.search(target):
-        return malformed("the target has a «#» or a NUL in it")
-    return None
+    if host is not None and absolute[1].lower() != host.lower():
+        return malformed("the field Host names another host than the target")
+    return None if target[absolute.end() :].startswith(b"/") else malformed("the target has no path")
 
 
 def _framing_fault(version: str, one: dict[bytes, bytes], most_body: int) -> Refusal | None:

@@ -6,8 +6,8 @@ from http import HTTPStatus
 import msgspec
 
 REASONS = (
-    "malformed", "late", "head_too_large", "body_too_large", "pipelined", "unread", "crowded",
-    "address_connections",
+    "malformed", "late", "head_too_large", "body_too_large", "pipelined", "unread", "coded", "crowded", "busy",
+    "streams", "address_connections", "address_rate", "key_rate",
 )  # fmt: skip
 """Why a request or a connection was refused, as metrics say it."""
 

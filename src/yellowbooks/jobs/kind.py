@@ -14,6 +14,7 @@ from yellowbooks.jobs.finder import Finder
 from yellowbooks.jobs.hiding import texts_in
 from yellowbooks.jobs.lease import Lease
 from yellowbooks.jobs.outcome import Doubt, Rules, Unknown, Unreadable
+from yellowbooks.jobs.reading import repeated, why_unread
 from yellowbooks.jobs.seal import MARK, Broken, Seal, UnknownKey
 from yellowbooks.jobs.stored import Stored
 
@@ -148,10 +149,13 @@ class Kind(Generic[P]):
         """Read a JSON body. Raises `Invalid`, whatever the bytes."""
         try:
             payload = msgspec.json.decode(body, type=self.payload)
+            twice = repeated(body)
         except msgspec.ValidationError as error:
             raise Invalid([_fault_of(str(error))]) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Invalid([Fault("body", f"is not JSON ({error}); send one JSON object")]) from None
+            raise Invalid([Fault("body", why_unread(body, error))]) from None
+        if twice:
+            raise Invalid([Fault(twice, "stands there twice; send it once")])
         faults = [*_job_id_faults(payload.job_id), *payload.faults()]
         if faults:
             raise Invalid(faults)

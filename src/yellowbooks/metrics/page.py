@@ -10,7 +10,7 @@ from yellowbooks.jobs import Queue, QueueUnavailable, Survey, parts_of
 from yellowbooks.metrics.behind import DRIFT, SHED, drift, lag, shed
 from yellowbooks.metrics.breakers import Execute, open_breakers
 from yellowbooks.metrics.fold import RUN_EDGES, WAIT_EDGES, Tally
-from yellowbooks.metrics.refusals import DENIALS, REASONS
+from yellowbooks.metrics.refusals import DENIALS, REASONS, TURNED_AWAY
 from yellowbooks.metrics.store import Store
 from yellowbooks.metrics.text import Family, render
 
@@ -34,12 +34,13 @@ class Standing:
 class Page:
     """Makes the page. `kinds` are shown from the beginning, also with nothing counted; so are `servers`, those of SMTP.
 
-    `execute` runs a command where the workers say which breakers are open; `before` is awaited first.
+    `execute` runs a command where the workers say which breakers are open; `before` is awaited first. `here` gives what
+    this process alone knows of itself.
     """
 
     def __init__(
         self, queue: Queue, *, kinds: Sequence[str], servers: Sequence[str], execute: Execute, version: str,
-        ambiguous: str, before: Callable[[], Awaitable[None]],
+        ambiguous: str, before: Callable[[], Awaitable[None]], here: Callable[[], list[Family]] = list,
     ) -> None:  # fmt: skip
         self._queue = queue
         self._kinds = kinds
@@ -48,13 +49,14 @@ class Page:
         self._version = version
         self._ambiguous = ambiguous
         self._before = before
+        self._here = here
 
     async def __call__(self, *, openmetrics: bool) -> str:
-        """The text; where the queue is away it says so (`yb_queue_up` 0), and only that."""
+        """The text; where the queue is away it says so (`yb_queue_up` 0), and only that and what is known here."""
         build = Family("yb_build_info", "gauge", "What runs here; always 1")
         build.add(1, version=self._version, python=platform.python_version())
         up = Family("yb_queue_up", "gauge", "Whether the queue answers")
-        families = [build, up]
+        families = [build, up, *self._here()]
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 standing = await self._ask()
@@ -102,7 +104,10 @@ class Page:
             wait.histogram(WAIT_EDGES, *tally.histogram("w", kind, WAIT_EDGES), kind=kind)
             for reason in REASONS:
                 refused.add(tally.counts[f"x|{kind}|{reason}"], kind=kind, reason=reason)
-        return [events, run, wait, refused, denied, doubt]
+        away = Family("yb_edge_refusals", "counter", "Requests and connections that the API did not see, by why")
+        for why in TURNED_AWAY:
+            away.add(tally.counts[f"t|{why}"], reason=why)
+        return [events, run, wait, refused, denied, away, doubt]
 
     def _gauges(self, standing: Standing) -> list[Family]:
         survey = standing.survey

@@ -9,6 +9,10 @@ from yellowbooks.metrics.store import Store
 
 REASONS = ("duplicate", "limited", "full", "invalid", "unauthorized", "too_large", "unavailable", "failed")
 DENIALS = ("no_key", "unknown", "revoked", "expired", "secret", "scope", "away")
+TURNED_AWAY = (
+    "malformed", "late", "head_too_large", "body_too_large", "pipelined", "unread", "coded", "crowded", "busy",
+    "streams", "address_connections", "address_rate", "key_rate",
+)  # fmt: skip
 ADD_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 
@@ -28,6 +32,10 @@ class Refusals:
     def denied(self, why: str) -> None:
         """Somebody was not let in; `why` is one of `DENIALS`."""
         self._count(f"d|{why}")
+
+    def turned_away(self, why: str) -> None:
+        """A request or a connection was refused before the API saw it; `why` is one of `TURNED_AWAY`."""
+        self._count(f"t|{why}")
 
     def _count(self, field: str) -> None:
         self._counts[field] += 1

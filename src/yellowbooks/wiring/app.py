@@ -8,6 +8,7 @@ from yellowbooks.dashboard import dashboard_routes
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
 from yellowbooks.wiring.access import open_gate
+from yellowbooks.wiring.edge import Edge
 from yellowbooks.wiring.intake import open_intake
 from yellowbooks.wiring.log import LogReader
 from yellowbooks.wiring.mail import bounce_intake, open_inbox
@@ -22,12 +23,13 @@ from yellowbooks.wiring.webhooks import webhook_routes
 Says = Callable[[], bool]
 
 
-def make_app(settings: Settings, tell: Tell, stopping: Says, draining: Says) -> Any:
+def make_app(settings: Settings, tell: Tell, edge: Edge, stopping: Says, draining: Says) -> Any:
     """The ASGI application. `stopping` and `draining` say whether it is about to end. Raises `SettingsError`."""
     queue, known, log = open_queue(settings), kinds(settings), LogReader(settings)
     desk = operators_parts(settings, queue, log, known, stopping, tell)
     intake = open_intake(settings, queue, known, tell)
-    page, refusals = metrics_page(settings, queue, known)
+    page, refusals = metrics_page(settings, queue, known, edge.families)
+    edge.count = refusals.turned_away
     gate = open_gate(settings, queue, tell, refusals.denied)
     tracing = make_tracing(settings, "api")
 
@@ -46,9 +48,7 @@ def make_app(settings: Settings, tell: Tell, stopping: Says, draining: Says) -> 
         ApiParts(
             queue=queue, intake=intake, kinds=known, find=log.find, tell=tell, close=close, start=start,
             inbox=None if settings.smtp_url else open_inbox(settings),
-            api_keys=settings.api_keys,
-            admin_keys=settings.admin_keys,
-            gate=gate,
+            api_keys=settings.api_keys, admin_keys=settings.admin_keys, gate=gate,
             bounces=bounce_intake(settings, queue),
             stopping=stopping,
             operator_routes=[*desk.routes, *dashboard_routes(inbox=not settings.smtp_url)],

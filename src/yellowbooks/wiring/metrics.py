@@ -1,6 +1,6 @@
 """What counts and what shows the counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from yellowbooks import __version__, signin
@@ -10,7 +10,7 @@ from yellowbooks.settings import Settings
 
 if TYPE_CHECKING:
     from yellowbooks.jobs import Kind, Queue
-    from yellowbooks.metrics import Breakers, CountedSource, Page, Refusals, Teller
+    from yellowbooks.metrics import Breakers, CountedSource, Family, Page, Refusals, Teller
 
 MAIL_TAG = "{yb:mail}"
 
@@ -23,8 +23,10 @@ def counted(part: "Queue", tell: Tell) -> tuple["CountedSource", "Teller"]:
     return CountedSource(part, teller), teller
 
 
-def metrics_page(settings: Settings, queue: "Queue", kinds: Sequence["Kind[Any]"]) -> tuple["Page", "Refusals"]:
-    """The page of `/metrics`, and what counts the admissions that this process refuses."""
+def metrics_page(
+    settings: Settings, queue: "Queue", kinds: Sequence["Kind[Any]"], here: Callable[[], list["Family"]]
+) -> tuple["Page", "Refusals"]:
+    """The page of `/metrics`, and what counts the requests that this process refuses; `here`: what it alone knows."""
     from yellowbooks.metrics import Page, Refusals
 
     refusals = Refusals(queue)
@@ -36,6 +38,7 @@ def metrics_page(settings: Settings, queue: "Queue", kinds: Sequence["Kind[Any]"
         version=__version__,
         ambiguous=signin.AMBIGUOUS_TOTAL,
         before=refusals.add,
+        here=here,
     )
     return page, refusals
 

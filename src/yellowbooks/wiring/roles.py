@@ -113,12 +113,14 @@ class Roles:
     def api(self, listener: socket.socket) -> None:
         """Serve HTTP on a socket that is already bound."""
         from yellowbooks.wiring.app import make_app
+        from yellowbooks.wiring.edge import Edge
         from yellowbooks.wiring.serve import serve
 
         url = "http://{}:{}".format(*listener.getsockname()[:2])
         drain = self.settings.drain if self.announced else 0.0  # nobody stands before the API of `up`
-        app = partial(make_app, self.settings, self.tell)
-        serve(app, listener, self.settings, drain, self.tell, lambda: self._announce(url=url))
+        edge = Edge(self.settings, self.tell)
+        app = partial(make_app, self.settings, self.tell, edge)
+        serve(app, listener, edge, drain, self.tell, lambda: self._announce(url=url))
 
     async def _health(self, host: str, port: int | None, worker: Worker) -> asyncio.Server | None:
         if port is None:

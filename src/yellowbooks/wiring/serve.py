@@ -12,10 +12,9 @@ from typing import Any
 
 import uvicorn
 
-from yellowbooks.edge import Connection, Crowd
+from yellowbooks.edge import Connection
 from yellowbooks.observe import Tell
-from yellowbooks.settings import Settings
-from yellowbooks.wiring.edge import limits
+from yellowbooks.wiring.edge import Edge
 
 LATE_SECONDS = 0.2  # what a connection that was just accepted gets to say what it wants
 Says = Callable[[], bool]
@@ -30,11 +29,9 @@ class Draining(uvicorn.Server):
     answer and not from a reset. (RFC 9112, section 9.6.)
     """
 
-    def __init__(
-        self, config: uvicorn.Config, crowd: Crowd, drain: float, tell: Tell, ready: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, edge: Edge, drain: float, tell: Tell, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._crowd = crowd
+        self._edge = edge
         self._ready = ready
         self._drain = drain
         self._tell = tell
@@ -60,7 +57,7 @@ class Draining(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to stop; who is late is told so."""
-        self._crowd.tick(time.monotonic())
+        self._edge.tick(time.monotonic())
         return await super().on_tick(counter) or time.monotonic() >= self._until
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -90,7 +87,7 @@ def closing(app: Any, draining: Says) -> Any:
 def serve(
     make_app: Callable[[Says, Says], Any],
     listener: socket.socket,
-    settings: Settings,
+    edge: Edge,
     drain: float,
     tell: Tell,
     ready: Callable[[], None],
@@ -98,16 +95,15 @@ def serve(
     """Serve on a bound socket until a signal, and `drain` seconds longer; `make_app` may ask: stopping? draining?"""
 
     def app() -> Any:
-        return closing(make_app(lambda: server.should_exit, server.draining), server.draining)
+        return closing(edge.before(make_app(lambda: server.should_exit, server.draining)), server.draining)
 
-    crowd = Crowd(limits(settings), lambda _reason: None)
     config = uvicorn.Config(
         app, factory=True, log_config=None, access_log=False, server_header=False, date_header=True, backlog=BACKLOG,
         timeout_graceful_shutdown=3, loop="uvloop", ws="none",
         lifespan="on", proxy_headers=False,
-        http=partial(Connection, crowd=crowd),  # type: ignore[arg-type]  # makes a connection, as the class does
+        http=partial(Connection, crowd=edge.crowd),  # type: ignore[arg-type]  # makes a connection, as the class does
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done: end with 0
-    server = Draining(config, crowd, drain, tell, ready)
+    server = Draining(config, edge, drain, tell, ready)
     server.run(sockets=[listener])
