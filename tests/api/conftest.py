@@ -35,7 +35,7 @@ class Api:
         self.kind = signin.kind(rate=Rate(10, 3600), backoff=Backoff())
         self.parts: dict[str, Any] = {
             "queue": queue, "kinds": [self.kind, Kind("ping", Ping)], "find": self.log.find, "inbox": self.inbox,
-            "api_keys": (), "admin_keys": (), "tell": self.told, "close": self.nothing,
+            "tell": self.told, "close": self.nothing,
         }  # fmt: skip
 
     async def nothing(self) -> None:

@@ -4,12 +4,15 @@ import re
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.api.conftest import Api
-from yellowbooks.dashboard import LANGUAGES, Words, dashboard_routes
+from tests.parts import Told
+from yellowbooks.api import Door, Keys, own_page
+from yellowbooks.dashboard import LANGUAGES, Words, dashboard_routes, door_routes
 from yellowbooks.jobs import Queue, State
 
 PAGES = (
@@ -24,9 +27,17 @@ ROOM = Path(str(files("yellowbooks.dashboard")))
 SAME = {"API", "Message-ID", "HTML"}  # the same in every language
 
 
+def faces(**keys: list[str]) -> dict[str, Any]:
+    """The dashboard as parts of an API with these keys."""
+    known = Keys(keys.get("api_keys", ()), keys.get("admin_keys", ()))
+    door = Door(known, Told())
+    routes = {"operator_routes": dashboard_routes(inbox=True, door=door), "routes": door_routes(door, own_page)}
+    return routes | {"keys": known}
+
+
 @pytest.fixture
 async def client(queue: Queue, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with Api(queue, tmp_path).client(operator_routes=dashboard_routes(inbox=True)) as client:
+    async with Api(queue, tmp_path).client(**faces()) as client:
         yield client
 
 
@@ -59,10 +70,8 @@ async def test_a_browser_is_told_to_run_nothing_but_ours(client: httpx.AsyncClie
 
 
 async def test_without_a_key_of_operators_there_is_no_page(queue: Queue, tmp_path: Path) -> None:
-    async with Api(queue, tmp_path).client(
-        operator_routes=dashboard_routes(inbox=True), admin_keys=["secret"], api_keys=["other"]
-    ) as client:
-        for path in (*PAGES, "/dashboard/files/x/now.js"):
+    async with Api(queue, tmp_path).client(**faces(admin_keys=["secret"], api_keys=["other"])) as client:
+        for path in PAGES:
             assert (await client.get(path)).status_code == 401
             assert (await client.get(path, auth=("bat", "other"))).status_code == 403
         assert (await client.get("/dashboard", auth=("bat", "secret"))).status_code == 200
@@ -128,7 +137,7 @@ async def test_a_choice_is_kept_and_leads_back(client: httpx.AsyncClient) -> Non
         "//evil.example",
         "https://evil.example",
         "/\\evil.example",
-        "/inbox",
+        "/inboxes",
         "/dashboardx",
         "/dashboard/\r\nX: 1",
         "",
@@ -203,6 +212,7 @@ def test_no_word_is_left_over() -> None:
         "chart",
         "away",
         "mail",
+        "login",
     }
     for name in Words("en").forms:
         section, _, word = name.partition(".")

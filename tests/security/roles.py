@@ -1,5 +1,6 @@
 """Who may call what: one table. A route or a role that is not in it fails the tests; add a line each."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -19,19 +20,31 @@ def sends(**headers: str) -> Role:
     return give
 
 
+async def sign_in(client: httpx.AsyncClient) -> dict[str, str]:
+    """What a browser sends, and the script of our page."""
+    reply = await client.post("/dashboard/login", data={"key": OPERATOR, "name": "bat"})
+    cookie = reply.headers["set-cookie"].partition(";")[0]
+    page = await client.get("/dashboard", headers={"Cookie": cookie})
+    [csrf] = re.findall(r'<meta name="csrf" content="(\w+)">', page.text)
+    return {"Cookie": cookie, "X-CSRF-Token": csrf, "Sec-Fetch-Site": "same-origin"}
+
+
 # A role a line.
 ROLES: dict[str, Role] = {
     "nobody": sends(),
     "stranger": sends(Authorization="Bearer a-key-that-nobody-made"),
     "caller": sends(**bearer(CALLER)),
     "operator": sends(**bearer(OPERATOR)),
+    "session": sign_in,  # a browser whose operator has signed in, on a page of ours
 }
 
 # Whom a rule lets in. Whom it does not: 401, or 403 where a key is known and may not do this.
 RULES: dict[str, set[str]] = {
     "open": {*ROLES},
     "callers": {"caller", "operator"},
-    "operators": {"operator"},
+    "operators": {"operator", "session"},
+    "forms": {"operator"},  # of a session a form proves itself by a field, which it does not have here
+    "choose": {*ROLES} - {"session"},
     "signature": set(),  # of a webhook's sender: no key of ours opens it
 }
 
@@ -81,8 +94,11 @@ ROUTES: dict[str, str] = {
     "GET /dashboard/jobs": "operators",
     "GET /dashboard/jobs/{job_id}": "operators",
     "GET /dashboard/limits": "operators",
-    "GET /dashboard/files/{digest}/{name}": "operators",
-    "POST /dashboard/choose": "operators",
+    "GET /dashboard/files/{digest}/{name}": "open",  # style and words, for the page where one signs in
+    "GET /dashboard/login": "open",
+    "POST /dashboard/login": "open",  # here without a key in the form: 422
+    "POST /dashboard/logout": "forms",
+    "POST /dashboard/choose": "choose",  # sets the language and the look, and nothing else
     "GET /inbox": "operators",
     "GET /inbox/events": "operators",
     "GET /inbox/live.js": "operators",

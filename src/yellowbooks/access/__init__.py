@@ -2,9 +2,11 @@
 
 from yellowbooks.access.key import ROLES, Given, Record, Secrets, issue_key, make_key, read_key
 from yellowbooks.access.ring import Found, Ring
+from yellowbooks.access.sessions import Session, Sessions
 from yellowbooks.access.store import KeyStore, Listed, TooMany
+from yellowbooks.access.throttle import Throttle
 
 __all__ = [
-    "ROLES", "Found", "Given", "KeyStore", "Listed", "Record", "Ring", "Secrets", "TooMany", "issue_key", "make_key",
-    "read_key",
+    "ROLES", "Found", "Given", "KeyStore", "Listed", "Record", "Ring", "Secrets", "Session", "Sessions",
+    "Throttle", "TooMany", "issue_key", "make_key", "read_key",
 ]  # fmt: skip

@@ -70,7 +70,21 @@ class Secrets:
 
     def fits(self, record: Record, text: str) -> bool:
         """Whether the text is this record's key; compared in constant time. False where its secret is not here."""
-        return record.under in self and hmac.compare_digest(record.hash, self._hash(record, text))
+        if record.under not in self:
+            return False
+        return hmac.compare_digest(record.hash.encode(), self._hash(record, text).encode())
+
+    def mark(self, said: bytes) -> str:
+        """A keyed hash of something else that only this server may have said."""
+        return f"{self.first}:{self._mark(self.first, said)}"
+
+    def marked(self, said: bytes, mark: str) -> bool:
+        """Whether one of the secrets made that mark."""
+        under, _, given = mark.partition(":")
+        return under in self and hmac.compare_digest(self._mark(under, said).encode(), given.encode())
+
+    def _mark(self, under: str, said: bytes) -> str:
+        return hmac.digest(self._every[under], b"mark\0" + said, "sha256").hex()
 
     def _hash(self, record: Record, text: str) -> str:
         rights = [record.id, record.role, record.name, ",".join(record.kinds), str(record.expires)]

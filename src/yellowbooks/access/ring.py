@@ -91,11 +91,11 @@ class Ring:
         await self.look()
         return self.known(given.id, text)
 
-    async def holds(self, key_id: str) -> bool:
-        """Whether the key of this id, which was shown before, still works."""
+    async def holds(self, key_id: str) -> Record | None:
+        """The record of a key that was shown before; None where it does not work any more."""
         await self.look()
         record = self._listed.records.get(key_id)
-        return record is not None and self._fresh() and self._listed.live(record, time.time())
+        return record if record and self._fresh() and self._listed.live(record, time.time()) else None
 
     def known(self, key_id: str, text: str) -> Found:
         """As `find`, without a look."""

@@ -18,7 +18,7 @@ from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, Refuse, Trace, answer_request_name, counted, enqueue_route, follow_route
-from yellowbooks.api.keys import OPEN, Gate, Guard, Keys
+from yellowbooks.api.keys import Guard, Keys
 from yellowbooks.api.methods import answer_methods
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
@@ -38,8 +38,8 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
-    """What the API is made of. Without keys, here or issued (`gate`), it is open to whoever reaches it, unless the gate
-    is closed; `inbox` is None where SMTP is set.
+    """What the API is made of. `keys` say who is let in; without them those are that are given here, and without any it
+    is open to whoever reaches it. `inbox` is None where SMTP is set.
 
     `answers` is what the 202 of a kind says besides; without an `intake` jobs are taken in by the queue alone.
     Other faces hand in their routes: `routes` guard themselves, `operator_routes` ask for an operator's key.
@@ -50,8 +50,6 @@ class ApiParts:
     kinds: Sequence[Kind[Any]]
     find: Find
     inbox: Inbox | None
-    api_keys: Sequence[str]
-    admin_keys: Sequence[str]
     tell: Callable[..., None]
     close: Callable[[], Awaitable[None]]
     intake: Intake | None = None
@@ -63,7 +61,9 @@ class ApiParts:
     audit: Audit = unaudited
     plan: Plan | None = None
     start: Callable[[], Awaitable[None]] = _nothing
-    gate: Gate = OPEN
+    keys: Keys | None = None
+    api_keys: Sequence[str] = ()
+    admin_keys: Sequence[str] = ()
     metrics: MetricsPage | None = None
     refused: Refuse = lambda _kind, _reason: None
     trace: Trace | None = None
@@ -72,7 +72,7 @@ class ApiParts:
 
 def create_app(parts: ApiParts) -> Litestar:
     """The ASGI application."""
-    keys = Keys(parts.api_keys, parts.admin_keys, parts.gate)
+    keys = parts.keys or Keys(parts.api_keys, parts.admin_keys)
     queue, intake = parts.queue, parts.intake or Intake(parts.queue, parts.kinds, None, parts.tell)
     return Litestar(
         [
@@ -119,7 +119,7 @@ def _operators_router(parts: ApiParts, operators: Guard) -> Router:
     queue = parts.queue
     return Router(
         "/",
-        guards=[operators, own_page],
+        guards=[own_page, operators],
         route_handlers=[
             DeadLetters,
             bounce_route(parts.bounces),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -13,10 +13,12 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from yellowbooks.api.keys import still_in
 from yellowbooks.mail import Inbox, InboxEntry, InboxMail, lint
 
 SHOWN = 200
 LOOK_SECONDS = 0.25
+ASK_SECONDS = 1.0
 BEAT_SECONDS = 15.0  # how soon a reader that went away is noticed
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; "
@@ -53,17 +55,21 @@ def _list_routes(inbox: Inbox, stopping: Callable[[], bool]) -> list[Any]:
     @get("/inbox/events", include_in_schema=False)
     async def live(request: Request[Any, Any, Any], q: Query = "", after: FromQuery[str] = "") -> ServerSentEvent:
         last = request.headers.get("last-event-id") or after
-        return ServerSentEvent(_follow(inbox, q, last, stopping), retry_duration=1000)
+        return ServerSentEvent(_follow(inbox, q, last, stopping, lambda: still_in(request)), retry_duration=1000)
 
     return [show_list, live]
 
 
 async def _follow(
-    inbox: Inbox, query: str, after: str, stopping: Callable[[], bool]
+    inbox: Inbox, query: str, after: str, stopping: Callable[[], bool], let_in: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Each mail that comes, the oldest first; its id lets a reader that lost the line go on where it was."""
-    seen, beat = -1, 0.0
+    seen, beat, asked = -1, 0.0, time.monotonic()
     while not stopping():
+        if time.monotonic() - asked > ASK_SECONDS:
+            asked = time.monotonic()
+            if not await let_in():
+                return  # the key was revoked, or the session ended
         now = inbox.changed()
         if now != seen:
             seen = now

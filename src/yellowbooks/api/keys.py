@@ -10,12 +10,16 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
-from yellowbooks.access import Found, Ring, read_key
+from yellowbooks.access import Found, Ring, Sessions, read_key
+from yellowbooks.api.session import COOKIE, FORM, look_at_act, to_sign_in
 
 NAME_LENGTH = 64  # characters of an operator's name
 AWAY_RETRY_SECONDS = 5
-CALLER = "caller"
+CALLER, STILL = "caller", "still"
 UNKNOWN = Found(why="unknown")
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="yellowbooks"'}
+"""What an answer without a key asks for (RFC 9110, section 11.6.1). Basic is taken and not asked for: a browser that
+was asked would send the key along with whatever another site's page makes it send."""
 ENQUEUE = "enqueue-"
 """How the operation of a route begins that takes jobs of one kind, which is its name."""
 
@@ -37,7 +41,8 @@ WORDS = {
 class Caller:
     """Who asks. `name` is the name of an issued key, `id` its id, both "" for another; `kinds` empty: every kind.
 
-    `secret` is the key itself, b"" where none was needed or given.
+    `secret` is the key of the settings that he has, or what he sent, b"" where nothing was needed; `own` is what he
+    called himself when he signed in.
     """
 
     role: str = "admin"
@@ -45,6 +50,7 @@ class Caller:
     id: str = ""
     kinds: tuple[str, ...] = ()
     secret: bytes = b""
+    own: str = ""
 
     def may(self, kind: str) -> bool:
         """Whether this kind is his."""
@@ -57,10 +63,11 @@ def _nobody(_why: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What stands beside the keys of the settings. `ring` has those that were issued; `closed`: never open without a
-    key; `refused` hears who was not let in."""
+    """What stands beside the keys of the settings. `ring` has those that were issued, `sessions` those of browsers;
+    `closed`: never open without a key; `refused` hears who was not let in."""
 
     ring: Ring | None = None
+    sessions: Sessions | None = None
     closed: bool = False
     refused: Refused = _nobody
 
@@ -83,12 +90,17 @@ class Keys:
     """Lets requests in. Without any key, in the settings or issued, it is open to whoever reaches it, unless closed.
 
     A key of the settings is compared with each in constant time. A key may come as a bearer (RFC 6750) or as the
-    password of HTTP Basic (RFC 7617).
+    password of HTTP Basic (RFC 7617); a browser that signed in has a session.
     """
 
     def __init__(self, api_keys: Sequence[str], admin_keys: Sequence[str], gate: Gate = OPEN) -> None:
         self._fixed = [("api", key.encode()) for key in api_keys] + [("admin", key.encode()) for key in admin_keys]
-        self._ring, self._closed, self._refused = gate.ring, gate.closed, gate.refused
+        self._ring, self._sessions, self._closed, self.refused = gate.ring, gate.sessions, gate.closed, gate.refused
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody needs a key."""
+        return not self._fixed and not self._closed and (self._ring is None or not self._ring.any)
 
     @property
     def closed(self) -> bool:
@@ -104,7 +116,7 @@ class Keys:
             caller = await self._caller(connection)
             operation = str(getattr(handler, "operation_id", ""))
             if operation.startswith(ENQUEUE) and not caller.may(kind := operation.removeprefix(ENQUEUE)):
-                self._refused("scope")
+                self.refused("scope")
                 raise PermissionDeniedException(
                     f"this key may enqueue {', '.join(caller.kinds)} alone; use another, or make one: yellowbooks keys "
                     f"issue --role api --kinds {kind}"
@@ -113,11 +125,18 @@ class Keys:
         return check
 
     def operators(self) -> Guard:
-        """A guard that a key of operators passes."""
+        """A guard that a key of operators passes, and a browser that signed in by one."""
 
-        async def check(connection: Connection, _handler: BaseRouteHandler) -> None:
-            if (await self._caller(connection)).role != "admin":
-                self._refused("scope")
+        async def check(connection: Connection, handler: BaseRouteHandler) -> None:
+            if "authorization" not in connection.headers and (caller := await self.signed_in(connection)):
+                try:
+                    look_at_act(connection, connection.cookies[COOKIE], form=bool(handler.opt.get(FORM)))
+                except PermissionDeniedException:
+                    self.refused("csrf")
+                    raise
+                self._let_in(connection, caller, session=True)
+            elif (await self._caller(connection, page=True)).role != "admin":
+                self.refused("scope")
                 raise PermissionDeniedException(
                     "this is a key of an application; operators' keys are those of YB_ADMIN_KEYS, and those made by "
                     "yellowbooks keys issue --role admin"
@@ -125,41 +144,77 @@ class Keys:
 
         return check
 
-    async def _caller(self, connection: Connection) -> Caller:
-        caller = connection.scope["state"][CALLER] = await self._known(connection)
-        return caller
-
-    async def _known(self, connection: Connection) -> Caller:
-        given = _given(connection.headers.get("authorization", ""))
+    async def prove(self, given: bytes) -> tuple[Caller | None, str]:
+        """Whose key this is, or why it opens nothing, in one word."""
         matching = [role for role, key in self._fixed if hmac.compare_digest(key, given)]  # each is compared, always
         if matching:
-            return Caller("admin" if "admin" in matching else "api", secret=given)
-        # Looked up first: an API that is open may not have heard of the first key yet.
+            return Caller("admin" if "admin" in matching else "api", secret=given), ""
+        # Also while it is open: an API may not have heard of the first key yet.
         found = await self._ring.find(text) if self._ring and read_key(text := given.decode("latin-1")) else UNKNOWN
         if record := found.record:
-            return Caller(record.role, record.name, record.id, record.kinds, given)
-        if self._open():
-            return Caller(secret=given)
-        if found.why == "away":
-            raise self._later()
-        why = found.why if given else "no_key"
-        raise self._unauthorized(connection, why, WORDS.get(why) or _unknown(given))
+            return Caller(record.role, record.name, record.id, record.kinds, given), ""
+        return None, found.why
 
-    def _open(self) -> bool:
-        return not self._fixed and not self._closed and (self._ring is None or not self._ring.any)
+    # Sessions
 
-    def _unauthorized(self, connection: Connection, why: str, detail: str) -> NotAuthorizedException:
-        self._refused(why)
-        challenge = _challenge(connection.headers.get("accept", ""))
-        return NotAuthorizedException(detail, headers={"WWW-Authenticate": challenge})
+    async def begin(self, caller: Caller, own: str) -> str:
+        """A session of this operator; gives its token."""
+        if self._sessions is None:
+            raise ValueError("sessions are kept nowhere")
+        return await self._sessions.begin(caller.id or self._sessions.mark(caller.secret), own)
 
-    def _later(self) -> HTTPException:
-        self._refused("away")
-        return HTTPException(
-            f"the queue is away, and this API does not know this key; send the request again in {AWAY_RETRY_SECONDS} s",
-            status_code=503,
-            headers={"Retry-After": str(AWAY_RETRY_SECONDS)},
-        )
+    async def end(self, token: str) -> None:
+        """It is over."""
+        if self._sessions:
+            await self._sessions.end(token)
+
+    async def signed_in(self, connection: Connection) -> Caller | None:
+        """The operator of the request's session; None where there is none, or where its key works no more."""
+        token = connection.cookies.get(COOKIE, "")
+        if self._sessions is None or not token or (session := await self._sessions.find(token)) is None:
+            return None
+        for role, key in self._fixed:
+            if role == "admin" and self._sessions.marked(key, session.key):
+                return Caller(secret=key, own=session.name)
+        record = await self._ring.holds(session.key) if self._ring else None
+        if record is None:
+            await self.end(token)
+            return None
+        return Caller(record.role, record.name, record.id, record.kinds, own=session.name)
+
+    # Inside
+
+    async def _caller(self, connection: Connection, *, page: bool = False) -> Caller:
+        given = _given(connection.headers.get("authorization", ""))
+        caller, why = await self.prove(given)
+        if caller is None and self.open:
+            caller = Caller(secret=given)
+        if caller is None:
+            raise self._refusal(connection, why if given else "no_key", given, page=page)
+        self._let_in(connection, caller)
+        return caller
+
+    def _let_in(self, connection: Connection, caller: Caller, *, session: bool = False) -> None:
+        async def still() -> bool:
+            if session:
+                return await self.signed_in(connection) is not None
+            return not caller.id or (self._ring is not None and await self._ring.holds(caller.id) is not None)
+
+        connection.scope["state"].update({CALLER: caller, STILL: still})
+
+    def _refusal(self, connection: Connection, why: str, given: bytes, *, page: bool) -> HTTPException:
+        self.refused(why)
+        if why == "away":
+            return HTTPException(
+                "the queue is away, and this API does not know this key; send the request again in "
+                f"{AWAY_RETRY_SECONDS} s",
+                status_code=503,
+                headers={"Retry-After": str(AWAY_RETRY_SECONDS)},
+            )
+        looks = connection.scope.get("method") == "GET" and "text/html" in connection.headers.get("accept", "")
+        if page and looks and self._sessions and not given:
+            return to_sign_in(connection)
+        return NotAuthorizedException(WORDS.get(why) or _unknown(given), headers=CHALLENGE)
 
 
 def _unknown(given: bytes) -> str:
@@ -168,27 +223,24 @@ def _unknown(given: bytes) -> str:
     return f"what came is {part}: «Authorization: Bearer KEY», with one of YB_API_KEYS or of yellowbooks keys issue"
 
 
-def _challenge(accept: str) -> str:
-    """What an answer without a key asks for (RFC 9110, section 11.6.1).
-
-    Chromium takes a header of two challenges for one of the first, so that it would never ask a person for the key:
-    where a page is wanted, Basic stands alone.
-    """
-    basic = 'Basic realm="yellowbooks", charset="UTF-8"'
-    return basic if "text/html" in accept else f"Bearer, {basic}"
-
-
 def caller_of(connection: Connection) -> Caller:
     """Who a guard let in."""
     found = connection.scope["state"].get(CALLER)
     return found if isinstance(found, Caller) else Caller()
 
 
+async def still_in(connection: Connection) -> bool:
+    """Whether whoever was let in would be let in now: for answers that go on and on."""
+    still = connection.scope["state"].get(STILL)
+    return still is None or bool(await still())
+
+
 def operator_of(connection: Connection) -> tuple[str, Caller]:
-    """How an operator is called: by the name of his key, and by what he calls himself (X-Operator, or the user of HTTP
-    Basic); "" where there is neither."""
+    """How an operator is called: by the name of his key, and by what he calls himself (X-Operator, the user of HTTP
+    Basic, or the name of his session); "" where there is neither."""
     caller = caller_of(connection)
     own = _text(connection.headers.get("x-operator", "")) or _user(connection.headers.get("authorization", ""))
+    own = own or caller.own
     own = "" if own == caller.name else own
     name = ": ".join(part for part in (caller.name, own) if part)
     return "".join(c for c in name if c.isprintable())[:NAME_LENGTH], caller

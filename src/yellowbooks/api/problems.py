@@ -40,6 +40,9 @@ def unavailable(_request: Request[Any, Any, Any], _error: QueueUnavailable) -> R
 
 def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     """What the framework refuses: 404, 405, 413 and the like."""
+    headers = {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-type"}
+    if 300 <= error.status_code < 400:
+        return Response({}, status_code=error.status_code, headers=headers)
     details = {
         404: "there is nothing at this path; /schema lists the paths",
         405: "this path does not take that method; /schema lists the methods",
@@ -50,7 +53,6 @@ def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[d
         return invalid(request, Invalid(faults))
     ours = error.detail and error.detail != HTTPStatus(error.status_code).phrase
     keep = ours and error.status_code != 413
-    headers = {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-type"}
     detail = error.detail if keep else details.get(error.status_code, error.detail)
     return problem(error.status_code, detail, headers=headers)
 

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from yellowbooks.api import described
+from yellowbooks.api import described, still_in
 from yellowbooks.jobs import Event
 from yellowbooks.operators.now import Now
 from yellowbooks.operators.shapes import ActState, NowBody
@@ -42,13 +42,14 @@ def live_routes(now: Now, watch: Watch, acts: Recent, stopping: Callable[[], boo
         """Events `now` (every second), `job` (a transition), `act` (how an act on many jobs goes) and `missed` (so many
         were not told); goes on after the Last-Event-ID."""
         last = request.headers.get("last-event-id", "")
-        return ServerSentEvent(_stream(now, watch, acts, stopping, last), retry_duration=1000, headers=NO_STORE)
+        stream = _stream(now, watch, acts, stopping, last, lambda: still_in(request))
+        return ServerSentEvent(stream, retry_duration=1000, headers=NO_STORE)
 
     return [show, follow]
 
 
 async def _stream(
-    now: Now, watch: Watch, acts: Recent, stopping: Callable[[], bool], last: str
+    now: Now, watch: Watch, acts: Recent, stopping: Callable[[], bool], last: str, let_in: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[ServerSentEventMessage]:
     with watch.listening():
         cursor, next_now = watch.cursor(last), 0.0
@@ -68,6 +69,8 @@ async def _stream(
                     told[act.act_id] = act
                     yield _message("act", act, watch.name(cursor))
             if time.monotonic() >= next_now:
+                if not await let_in():
+                    return  # the key was revoked, or the session ended
                 next_now = time.monotonic() + NOW_SECONDS
                 yield _message("now", await now.body(), watch.name(cursor))
             await asyncio.sleep(LOOK_SECONDS)

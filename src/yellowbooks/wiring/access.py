@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from yellowbooks.access import KeyStore, Ring, Secrets
+from yellowbooks.access import KeyStore, Ring, Secrets, Sessions
 from yellowbooks.jobs import Queue
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings, SettingsError
@@ -48,7 +48,10 @@ def open_gate(settings: Settings, queue: Queue, tell: Tell, refused: Callable[[s
     """What stands beside the keys of the settings. Raises `SettingsError`."""
     from yellowbooks.api import Gate
 
-    return Gate(key_ring(settings, queue, tell), closed=settings.exposed, refused=refused)
+    ring = key_ring(settings, queue, tell)
+    execute = queue.beside(KEYS_TAG).execute
+    sessions = Sessions(execute, key_secrets(settings), lambda: ring.away, KEYS_TAG)
+    return Gate(ring, sessions, closed=settings.exposed, refused=refused)
 
 
 def expect_keys(settings: Settings) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from yellowbooks.api import ApiParts, create_app
-from yellowbooks.dashboard import dashboard_routes
+from yellowbooks.api import ApiParts, Door, Keys, create_app, own_page
+from yellowbooks.dashboard import dashboard_routes, door_routes
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
 from yellowbooks.wiring.access import open_gate
@@ -31,6 +31,8 @@ def make_app(settings: Settings, tell: Tell, edge: Edge, stopping: Says, drainin
     page, refusals = metrics_page(settings, queue, known, edge.families)
     edge.count = refusals.turned_away
     gate = open_gate(settings, queue, tell, refusals.denied)
+    keys = Keys(settings.api_keys, settings.admin_keys, gate)
+    door = Door(keys, tell)
     tracing = make_tracing(settings, "api")
 
     async def start() -> None:
@@ -48,17 +50,14 @@ def make_app(settings: Settings, tell: Tell, edge: Edge, stopping: Says, drainin
         ApiParts(
             queue=queue, intake=intake, kinds=known, find=log.find, tell=tell, close=close, start=start,
             inbox=None if settings.smtp_url else open_inbox(settings),
-            api_keys=settings.api_keys, admin_keys=settings.admin_keys, gate=gate,
-            bounces=bounce_intake(settings, queue),
-            stopping=stopping,
-            operator_routes=[*desk.routes, *dashboard_routes(inbox=not settings.smtp_url)],
-            routes=[*webhook_routes(settings, intake, known[0], tell, refusals), *not_me_routes(settings, queue)],
-            audit=desk.trail,
-            plan=desk.acts.plan,
-            draining=draining,
-            metrics=page,
-            refused=refusals,
-            answers=answers(settings),
+            keys=keys, bounces=bounce_intake(settings, queue), stopping=stopping, draining=draining,
+            operator_routes=[*desk.routes, *dashboard_routes(inbox=not settings.smtp_url, door=door)],
+            routes=[
+                *webhook_routes(settings, intake, known[0], tell, refusals),
+                *not_me_routes(settings, queue),
+                *door_routes(door, own_page),
+            ],
+            audit=desk.trail, plan=desk.acts.plan, metrics=page, refused=refusals, answers=answers(settings),
             trace=tracing.request if tracing else None,
         )
     )  # fmt: skip

@@ -1,5 +1,7 @@
-// The API, asked as the operator who opened the page: the browser adds the key.
+// The API, asked as the operator who opened the page: the browser adds the session, and the page its token.
 import { t } from "./words.js";
+
+const csrf = document.querySelector('meta[name="csrf"]')?.content;
 
 export class Refused extends Error {
   constructor(status, body) {
@@ -14,7 +16,10 @@ async function ask(method, path, body, signal) {
   try {
     reply = await fetch(path, {
       method, signal, cache: "no-store",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: {
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...(csrf && method !== "GET" ? { "X-CSRF-Token": csrf } : {}),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
@@ -25,6 +30,7 @@ async function ask(method, path, body, signal) {
   try {
     answer = await reply.json();
   } catch { /* not JSON: a proxy's page, or nothing */ }
+  if (reply.status === 401) document.dispatchEvent(new CustomEvent("signed-out"));
   if (!reply.ok) throw new Refused(reply.status, answer);
   return answer;
 }

@@ -32,6 +32,7 @@ export function banner(key, words, given = {}) {
 }
 
 function away() {
+  if (shown.has("session")) return; // it does answer
   banner("api", {
     title: t("away.api"), text: t("away.api_text", { since: span(Math.round((Date.now() - awaySince) / 1000)) }),
   });
@@ -80,6 +81,12 @@ function showDead(now) {
   fill(badge, el("span", { "aria-hidden": "true" }, number(dead)), el("span", { class: "unseen" }, t("dead.badge", { count: dead })));
 }
 
+document.addEventListener("signed-out", () => {
+  const login = `/dashboard/login?${new URLSearchParams({ back: location.pathname + location.search })}`;
+  banner("api", null);
+  banner("session", { title: t("away.session"), text: t("away.session_text") },
+    { more: el("a", { href: login }, t("login.title")) });
+});
 on("line", showLine);
 on("now", (now) => { showTrouble(now); if (now.depth) showDead(now); });
 by("zone").textContent = t("frame.zone", { zone: zone() });

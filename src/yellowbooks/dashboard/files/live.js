@@ -1,4 +1,6 @@
 // One stream of events a page that is seen: the numbers as they change, and each transition of each job.
+import { get } from "./ask.js";
+
 const AGAIN_MS = 2000; // where the server refused the stream; a line that broke is opened again by the browser
 const listeners = new Map();
 let stream = null;
@@ -28,7 +30,9 @@ function open() {
   stream.addEventListener("open", () => { become("live"); tell("opened"); });
   stream.addEventListener("error", () => {
     become("away");
-    if (stream?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS);
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    again = setTimeout(open, AGAIN_MS);
+    get("/api/admin/now").catch(() => {}); // why it was refused is not told to a stream
   });
   for (const name of ["now", "job", "act", "missed"]) {
     stream.addEventListener(name, (event) => { become("live"); tell(name, JSON.parse(event.data)); });
