@@ -86,7 +86,7 @@ class Rig:
         self, count: int, prefix: str = "j", queue: Queue | None = None, pause: float = 0.0, **fields: Any
     ) -> None:
         """Admit jobs one by one, again with the same id where no answer came."""
-        kind = kind_of(self.journal)
+        kind = kind_of(self.journal, self.options.get("doubt", "resend_once"))
         for number in range(count):
             job_id = f"{prefix}{number}"
             self.asked.add(job_id)

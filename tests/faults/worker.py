@@ -12,7 +12,8 @@ from typing import Any
 
 import uvloop
 
-from yellowbooks.jobs import Backoff, Kind, Lease, Partitions, Payload, Queue, Worker
+from yellowbooks.jobs import Backoff, Kind, Lease, Partitions, Payload, Permanent, Queue, Worker
+from yellowbooks.jobs.outcome import Doubt
 
 
 class Work(Payload):
@@ -29,7 +30,7 @@ def effect(journal: Path, job_id: str) -> None:
         file.write(f"{job_id}\n".encode())
 
 
-def kind_of(journal: Path) -> Kind[Work]:
+def kind_of(journal: Path, doubt: Doubt = "resend_once") -> Kind[Work]:
     """The kind of this campaign."""
 
     async def handle(lease: Lease, work: Work) -> None:
@@ -41,11 +42,13 @@ def kind_of(journal: Path) -> Kind[Work]:
             await asyncio.sleep(work.before)
         if work.way == "fail" and lease.attempt < 3:
             raise ValueError("not yet")
+        if work.way == "die":
+            raise Permanent("it can never be done")
         await lease.commit()
         effect(journal, lease.job_id)
         await asyncio.sleep(work.after)
 
-    return Kind("work", Work, handle, backoff=Backoff(attempts=5, base=0.05))
+    return Kind("work", Work, handle, backoff=Backoff(attempts=5, base=0.05), doubt=doubt)
 
 
 def open_queue(options: dict[str, Any]) -> Queue:
@@ -70,7 +73,7 @@ async def main() -> None:
     loop.add_signal_handler(signal.SIGTERM, end)
     worker = Worker(
         lambda: open_queue(options),
-        [kind_of(Path(options["journal"]))],
+        [kind_of(Path(options["journal"]), options.get("doubt", "resend_once"))],
         concurrency=options.get("concurrency", 10),
         grace=options.get("grace", 5.0),
         tell=lambda word, **fields: print(word, fields, file=sys.stderr, flush=True),
