@@ -1,9 +1,10 @@
 """What the recorder of the job log asks of a queue, and who compares the two."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from yellowbooks.jobs import record
-from yellowbooks.jobs.batch import weighed
+from yellowbooks.jobs.batch import MOST_ITEMS, chunks, weighed
 from yellowbooks.jobs.events import Event
 from yellowbooks.jobs.link import Link
 from yellowbooks.jobs.verbs import Restored, Shed
@@ -72,7 +73,10 @@ class Recording:
 
         With `sealed` only where the payload has a seal.
         """
-        keys = [f"{self.tag}:job:{job_id}" for job_id in job_ids]
-        raws = await self.link.reach(lambda: self.link.client.mget(keys)) if keys else []
-        bodies = zip(job_ids, (record.body_in(raw or b"", sealed=sealed) for raw in raws), strict=True)
-        return {job_id: body for job_id, body in bodies if body}
+        bodies: dict[str, bytes] = {}
+        for some in chunks(job_ids, MOST_ITEMS):
+            keys = [f"{self.tag}:job:{job_id}" for job_id in some]
+            raws = await self.link.reach(partial(self.link.client.mget, keys))
+            found = zip(some, (record.body_in(raw or b"", sealed=sealed) for raw in raws), strict=True)
+            bodies.update({job_id: body for job_id, body in found if body})
+        return bodies
