@@ -1,7 +1,9 @@
 """What the parts tell becomes log lines; the only file that logs."""
 
 import logging
+import re
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +20,9 @@ WARNINGS = frozenset(
 )  # fmt: skip
 
 Tell = Callable[..., None]
+MOST_CAUSES = 5
+_ADDRESS = re.compile(r"[^\s<>@:'\"(]{1,128}@[^\s<>@:'\")]{1,255}")
+_SHOWN = re.compile(r"(exception=\w+)\(.*\)", re.DOTALL)  # asyncio: a task that failed and that nobody asked
 
 
 def observer(role: str, log_format: str) -> Tell:
@@ -43,8 +48,24 @@ def _parts(record: logging.LogRecord) -> tuple[datetime, str, dict[str, Any]]:
     at = datetime.fromtimestamp(record.created, UTC)
     fields = dict(getattr(record, "fields", {}))
     if record.exc_info and record.exc_info[0]:
-        fields["exception"] = logging.Formatter().formatException(record.exc_info)
-    return at, record.getMessage(), fields
+        fields["exception"] = _frames(record.exc_info[1])
+    if hasattr(record, "fields"):
+        return at, record.getMessage(), fields
+    return at, _foreign(record.getMessage()), fields
+
+
+def _frames(error: BaseException | None) -> str:
+    """Where in the code it was, and of what kind; not its words, which may hold what a caller sent."""
+    chain: list[str] = []
+    while error is not None and len(chain) < MOST_CAUSES:
+        chain.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__)
+        error = error.__cause__ or error.__context__
+    return "\n".join(reversed(chain))
+
+
+def _foreign(message: str) -> str:
+    """What a library says: it may show an exception, and so what a caller sent."""
+    return _SHOWN.sub(r"\1(…)", _ADDRESS.sub("(address)", message))
 
 
 class _Console(logging.Formatter):

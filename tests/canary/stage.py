@@ -152,13 +152,15 @@ class Stage:
 
     async def load(self) -> None:
         """Everybody signs in some times, a handler leaks, wrong requests come; a worker, Valkey and the API die."""
-        faults = asyncio.create_task(self._faults())
+        faults, listening = asyncio.create_task(self._faults()), asyncio.create_task(self._listen())
         async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
             for some in (self.people[n : n + 20] for n in range(0, len(self.people), 20)):
                 await asyncio.gather(*(self._one(client, one) for one in some))
             await faults
             await asyncio.gather(*(self._one(client, one) for one in self.people[:20]))
         await self._settled()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
     async def _one(self, client: httpx.AsyncClient, one: Marked) -> None:
         event = one.event(jobId=f"job-{one.number}-{len(self.job_ids)}")
@@ -173,6 +175,28 @@ class Stage:
         ):
             await self._post(client, PATH, one.event(**wrong))
         await self._post(client, PATH, one.event(), headers={"Authorization": f"Bearer {key('wrong')}"})
+        await self._operate(client, one, event["jobId"])
+
+    async def _operate(self, client: httpx.AsyncClient, one: Marked, job_id: str) -> None:
+        """An operator searches for him and looks at what he sent: the answers are for the operator."""
+        admin = {"Authorization": f"Bearer {key('admin')}"}
+        for sought in (one.email, one.user_id, one.name):
+            with contextlib.suppress(httpx.TransportError):
+                await client.get("/api/admin/search", params={"q": sought}, headers=admin)
+        with contextlib.suppress(httpx.TransportError):
+            await client.post(f"/api/admin/jobs/{job_id}/reveal", json={"reason": "he asked"}, headers=admin)
+
+    async def _listen(self) -> None:
+        """The live events, as an operator's page has them, until it is cancelled."""
+        admin = {"Authorization": f"Bearer {key('admin')}"}
+        with (self.out / "events").open("ab", buffering=0) as file:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    client = httpx.AsyncClient(base_url=self.url, timeout=60)
+                    async with client, client.stream("GET", "/api/events", headers=admin) as reply:
+                        async for data in reply.aiter_raw():
+                            file.write(data)
+                await asyncio.sleep(0.2)
 
     async def _post(
         self, client: httpx.AsyncClient, path: str, body: dict[str, Any], headers: dict[str, str] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from yellowbooks.jobs import Fault, Invalid, QueueUnavailable
+from yellowbooks.jobs import Fault, Invalid, QueueUnavailable, trace_of
 
 QUEUE_RETRY_SECONDS = 5
 
@@ -58,10 +58,13 @@ def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[d
 
 
 def crashed(tell: Callable[..., None]) -> Callable[[Request[Any, Any, Any], Exception], Response[dict[str, Any]]]:
-    """500, told to the operator; the caller learns nothing of the inside."""
+    """500, told to the operator, with where in the code it was; its words may hold what the caller sent, and are not.
+
+    The caller learns nothing of the inside.
+    """
 
     def handle(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-        tell("failed", method=request.method, path=request.url.path, error=f"{type(error).__name__}: {error}"[:500])
+        tell("failed", method=request.method, path=request.url.path, error=type(error).__name__, trace=trace_of(error))
         return problem(500, "this is our fault, not yours; the log says more; send the request again")
 
     return handle

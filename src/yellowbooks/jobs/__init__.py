@@ -13,7 +13,7 @@ from yellowbooks.jobs.job import Job, State, failure
 from yellowbooks.jobs.kind import JOB_ID, REQUEST_NAME, Fault, Invalid, Kind, Payload, Rate, Recovery, unhandled
 from yellowbooks.jobs.lease import Lease, LeaseLost, ThreadLease
 from yellowbooks.jobs.link import QueueUnavailable, patiently
-from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain, Unknown, Unreadable
+from yellowbooks.jobs.outcome import Failure, Paused, Permanent, RetryAfter, Uncertain, Unknown, Unreadable, trace_of
 from yellowbooks.jobs.partitions import Partitions, parts_of
 from yellowbooks.jobs.payloads import payload_of
 from yellowbooks.jobs.queue import Queue
@@ -90,5 +90,6 @@ __all__ = [
     "reseal",
     "standing",
     "tally",
+    "trace_of",
     "unhandled",
 ]
