@@ -28,6 +28,7 @@ class Searched:
     """What was searched: pieces and bytes by place, and where marks stood."""
 
     pieces: Counter[str] = field(default_factory=Counter)
+    secret: str = ""
     octets: Counter[str] = field(default_factory=Counter)
     found: dict[str, Counter[str]] = field(default_factory=dict)
     example: dict[str, str] = field(default_factory=dict)
@@ -36,9 +37,9 @@ class Searched:
         """Search one piece."""
         self.pieces[place] += 1
         self.octets[place] += len(data)
-        if found := hits(data):
+        if found := hits(data, self.secret):
             self.found.setdefault(place, Counter()).update(found)
-            self.example.setdefault(place, f"{name}: {_around(data)}")
+            self.example.setdefault(place, f"{name}: {_around(data)}" if hits(data) else name)
 
     @property
     def total(self) -> int:
@@ -63,7 +64,7 @@ def _around(data: bytes) -> str:
 
 def search(system: Stage, searched: Searched | None = None, places: Iterable[str] = ()) -> Searched:
     """All places, or some; for some the system must still run."""
-    found = searched or Searched()
+    found = searched or Searched(secret=system.issued)
     for place in places or PLACES:
         for name, data in PLACES[place](system):
             found.look(place, data, name)

@@ -140,10 +140,21 @@ class Stage:
         self.job_ids: list[str] = []
         self.statuses: dict[int, int] = {}
         self.most_commands = 12
+        self.issued = ""
 
     async def start(self) -> None:
         """Everything, and every role is ready."""
-        await asyncio.gather(self.api.start(), *(worker.start() for worker in self.workers))
+        await asyncio.gather(self._issue(), self.api.start(), *(worker.start() for worker in self.workers))
+
+    async def _issue(self) -> None:
+        """A key as an operator issues it: it bears no mark of ours, and is looked for whole."""
+        words = ("keys", "issue", "--role", "api", "--name", "canary")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "yellowbooks", *words, cwd=ROOT, env=environment(**self.settings),
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self.issued = (await process.communicate())[0].decode().split()[0]
+        assert self.issued.startswith("yb_api_")
 
     def stop(self) -> None:
         """In order, with what each then has to say."""
@@ -166,7 +177,7 @@ class Stage:
         event = one.event(jobId=f"job-{one.number}-{len(self.job_ids)}")
         for body in (event, event, one.event(), one.event(ipAddress=None), one.event(timestamp="2026-11-25T10:00:00Z")):
             await self._post(client, PATH, body)
-        await self._post(client, "/api/jobs/leaky", one.event())
+        await self._post(client, "/api/jobs/leaky", one.event(), {"Authorization": f"Bearer {self.issued}"})
         for wrong in (
             {"email": f"{one.email} {one.name}"},
             {"ipAddress": one.user_agent},

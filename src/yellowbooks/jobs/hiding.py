@@ -26,22 +26,25 @@ class Holder(Protocol):
 
 class Hiding:
     """Takes words out of texts, whatever their case, also where they are written as in an address of the web or as
-    `repr` and JSON write them. Nothing is made ready before the first text."""
+    `repr` and JSON write them. A text without any of them, as nearly all are, costs a look for each."""
 
-    __slots__ = ("_found", "_words")
+    __slots__ = ("_known", "_words")
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words = words
-        self._found: list[tuple[str, re.Pattern[str]]] | None = None
+        self._known: list[str] | None = None
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        if self._found is None:
-            self._found = [(one.casefold(), _pattern(one)) for one in sorted(set(_spelled(self._words)), key=len)[::-1]]
-        folded = text.casefold()
-        for word, pattern in self._found:
-            if word in folded:
-                text = pattern.sub(HIDDEN, text)
+        if self._known is None:
+            known = {word for one in self._words if len(word := one.strip()) >= SHORTEST}
+            self._known = sorted(known, key=len, reverse=True)
+        if "%" in text or "\\" in text:
+            for word in self._known:
+                for spelled in {quote(word, safe=""), quote(word), ascii(word)[1:-1], repr(word)[1:-1]} - {word}:
+                    text = _without(spelled, text)
+        for word in self._known:
+            text = _without(word, text)
         return text
 
 
@@ -79,15 +82,9 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(one)
 
 
-def _spelled(words: Iterable[str]) -> Iterator[str]:
-    for word in words:
-        text = word.strip()
-        if len(text) < SHORTEST:
-            continue
-        yield text
-        yield from (quote(text, safe=""), quote(text), ascii(text)[1:-1], repr(text)[1:-1])
-
-
-def _pattern(word: str) -> re.Pattern[str]:
+def _without(word: str, text: str) -> str:
+    if word.casefold() not in text.casefold():
+        return text
     bound = len(word) < WORD
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)" if bound else re.escape(word), re.IGNORECASE)
+    pattern = rf"(?<!\w){re.escape(word)}(?!\w)" if bound else re.escape(word)
+    return re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
