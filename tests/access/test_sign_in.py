@@ -222,6 +222,17 @@ async def test_wrong_keys_are_throttled_and_counted(browser: Browser) -> None:
     assert f'yb_access_denials_total{{reason="unknown"}} {OWN}' in page
 
 
+async def test_behind_a_proxy_of_ours_each_address_has_its_own_attempts(
+    own_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with whole(own_valkey.url, tmp_path, trusted_proxies=1) as api, api.client() as client:
+        for address, status in (("198.51.100.1", 422), ("198.51.100.1", 429), ("198.51.100.2", 422)):
+            for _ in range(OWN if status == 422 else 1):
+                headers = OURS | {"X-Forwarded-For": f"192.0.2.9, {address}"}
+                reply = await client.post("/dashboard/login", data={"key": "wrong"}, headers=headers)
+                assert reply.status_code == status
+
+
 async def test_attempts_of_one_moment_are_so_many(browser: Browser) -> None:
     replies = await asyncio.gather(*(Browser(browser.client).sign_in("wrong") for _ in range(3 * OWN)))
     assert sorted(reply.status_code for reply in replies) == [422] * OWN + [429] * 2 * OWN

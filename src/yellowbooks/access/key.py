@@ -6,6 +6,7 @@ The beginning lets scanners of source code and logs find a key that was left the
 cut off from one that nobody made, before anything is looked up.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -36,7 +37,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a key. Times are seconds since 1970; `expires` 0: never; `kinds` empty: every kind.
 
     `under` names the secret of the server that keyed the `hash`. The hash is over the record too: who can write where
-    records are kept, and does not have that secret, can neither make a key nor give one more rights.
+    records are kept, and does not have that secret, can neither make a key nor give one more rights. Of a key that
+    `signs` requests the hash is a random text: with it, the record and that secret its own secret is made again.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     expires: int = 0
     under: str = ""
     hash: str = ""
+    signs: bool = False
 
     def expired(self, now: float) -> bool:
         """Whether its time is over."""
@@ -70,9 +73,18 @@ class Secrets:
 
     def fits(self, record: Record, text: str) -> bool:
         """Whether the text is this record's key; compared in constant time. False where its secret is not here."""
-        if record.under not in self:
+        if record.under not in self or record.signs:
             return False
         return hmac.compare_digest(record.hash.encode(), self._hash(record, text).encode())
+
+    def signer(self, record: Record) -> Record:
+        """The record of a key that signs."""
+        return msgspec.structs.replace(record, under=self.first, hash=secrets.token_hex(16), signs=True)
+
+    def signing_key(self, record: Record) -> bytes:
+        """What a key signs by: kept nowhere, and another one after any change of the record. Raises `KeyError` where
+        its secret is not here."""
+        return bytes.fromhex(self._hash(record, f"signing\0{record.hash}"))
 
     def mark(self, said: bytes) -> str:
         """A keyed hash of something else that only this server may have said."""
@@ -106,6 +118,16 @@ def issue_key(
     given = make_key(role)
     record = Record(id=given.id, role=role, name=name or given.id, kinds=tuple(kinds), made=made, expires=expires)
     return given, known.sign(record, given.text)
+
+
+def issue_signer(
+    known: Secrets, name: str, kinds: Sequence[str], made: int, expires: int
+) -> tuple[str, Record]:  # fmt: skip
+    """A secret that signs requests, as Standard Webhooks writes them, and what is to be kept of it."""
+    key_id = make_key("api").id
+    plain = Record(id=key_id, role="api", name=name or key_id, kinds=tuple(kinds), made=made, expires=expires)
+    record = known.signer(plain)
+    return f"whsec_{base64.b64encode(known.signing_key(record)).decode()}", record
 
 
 def read_key(text: str) -> Given | None:

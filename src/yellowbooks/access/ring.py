@@ -91,6 +91,24 @@ class Ring:
         await self.look()
         return self.known(given.id, text)
 
+    async def signer(self, key_id: str) -> tuple[Record, bytes] | None:
+        """The record of a key that signs, whatever became of it, and what it signs by; None where there is none."""
+        await self.look()
+        record = self._listed.records.get(key_id)
+        if record is None or not record.signs or record.under not in self._known or not self._fresh():
+            return None
+        return record, self._known.signing_key(record)
+
+    def ended(self, record: Record) -> Why:
+        """How a key of which this is the record has ended; "" where it works."""
+        if self._listed.live(record, time.time()):
+            return ""
+        return "expired" if record.id not in self._listed.revoked else "revoked"
+
+    def used(self, record: Record) -> None:
+        """A key that signs was used."""
+        self._note_use(record, time.time())
+
     async def holds(self, key_id: str) -> Record | None:
         """The record of a key that was shown before; None where it does not work any more."""
         await self.look()
@@ -108,8 +126,8 @@ class Ring:
             return Found(why="secret")
         if not self._known.fits(record, text):
             return Found(why="unknown")
-        if not self._listed.live(record, now):
-            return Found(why="expired" if record.id not in self._listed.revoked else "revoked")
+        if ended := self.ended(record):
+            return Found(why=ended)
         self._note(record, text, now)
         return Found(record)
 
@@ -182,6 +200,11 @@ class Ring:
             return
         if record.under != self._known.first:
             self._begin(self._quietly(self._store.replace(record, self._known.sign(record, text))))
+        self._note_use(record, now)
+
+    def _note_use(self, record: Record, now: float) -> None:
+        if self.away:
+            return
         if now - self._used.get(record.id, 0) > USED_SECONDS:
             self._used[record.id] = int(now)
             self._begin(self._quietly(self._store.use(record.id)))

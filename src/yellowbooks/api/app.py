@@ -83,6 +83,7 @@ def create_app(parts: ApiParts) -> Litestar:
             *([metrics_route(parts.metrics, keys.callers())] if parts.metrics else []),
             *parts.routes,
         ],
+        guards=[keys.names()],
         request_max_body_size=BODY_BYTES,
         openapi_config=OpenAPIConfig(
             title="Yellow Books Jobs",

@@ -25,11 +25,15 @@ class Entered:
     wait: int = 0
 
 
-class Door:
-    """Where operators sign in; `keys` know who they are."""
+def _peer(request: Asked) -> str:
+    return request.client.host if request.client else ""
 
-    def __init__(self, keys: Keys, tell: Callable[..., None], throttle: Throttle | None = None) -> None:
-        self._keys, self._tell, self._throttle = keys, tell, throttle or Throttle()
+
+class Door:
+    """Where operators sign in; `keys` know who they are, and `address` from where they come."""
+
+    def __init__(self, keys: Keys, tell: Callable[..., None], address: Callable[[Asked], str] = _peer) -> None:
+        self._keys, self._tell, self._address, self._throttle = keys, tell, address, Throttle()
 
     @property
     def needed(self) -> bool:
@@ -38,7 +42,7 @@ class Door:
 
     async def enter(self, request: Asked, key: str, name: str) -> Entered:
         """Begin a session; one that the browser had is over."""
-        address = request.client.host if request.client else ""
+        address = self._address(request)
         if (wait := self._throttle.wait(address)) > 0:
             return self._refuse("throttled", math.ceil(wait))
         self._throttle.failed(address)  # before it is known: many attempts at once are so many

@@ -13,6 +13,7 @@ from litestar.types import Message, Scope
 
 from yellowbooks.api.keys import ENQUEUE, Guard, caller_of
 from yellowbooks.api.problems import problem, retry_after
+from yellowbooks.api.signed import prove
 from yellowbooks.intake import Intake
 from yellowbooks.jobs import REQUEST_NAME, Fault, Invalid, Job, Kind, Queue, QueueUnavailable, Receipt
 from yellowbooks.views import job_view
@@ -63,7 +64,10 @@ def enqueue_route(
         try:
             if request.content_type[0] != "application/json":
                 raise Invalid([Fault("body", "is not sent as JSON; set the header «Content-Type: application/json»")])
-            job_id, receipt = await intake.admit(kind, kind.parse(body), request=name, trace=carried)
+            own_id = await prove(request, body)
+            payload = kind.parse(body)
+            payload.job_id = payload.job_id or own_id
+            job_id, receipt = await intake.admit(kind, payload, request=name, trace=carried)
         except (Invalid, QueueUnavailable) as error:
             refuse(kind.name, "invalid" if isinstance(error, Invalid) else "unavailable")
             raise

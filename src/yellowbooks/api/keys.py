@@ -4,6 +4,7 @@ import base64
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -11,7 +12,9 @@ from litestar.exceptions import HTTPException, NotAuthorizedException, Permissio
 from litestar.handlers import BaseRouteHandler
 
 from yellowbooks.access import Found, Ring, Sessions, read_key
+from yellowbooks.api.hosts import host_of, is_local
 from yellowbooks.api.session import COOKIE, FORM, look_at_act, to_sign_in
+from yellowbooks.api.signed import KEY_ID, PROVE, Verify, fault_of, is_signed, job_id_of, verified
 
 NAME_LENGTH = 64  # characters of an operator's name
 AWAY_RETRY_SECONDS = 5
@@ -64,12 +67,15 @@ def _nobody(_why: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What stands beside the keys of the settings. `ring` has those that were issued, `sessions` those of browsers;
-    `closed`: never open without a key; `refused` hears who was not let in."""
+    `closed`: never open without a key; `refused` hears who was not let in; `verify` looks at signatures. `hosts` are
+    the names, beside this machine's own, by which an API without keys may be asked; None: by any."""
 
     ring: Ring | None = None
     sessions: Sessions | None = None
     closed: bool = False
     refused: Refused = _nobody
+    verify: Verify | None = None
+    hosts: frozenset[str] | None = None
 
     async def start(self) -> None:
         """Begin to look after the issued keys."""
@@ -96,6 +102,7 @@ class Keys:
     def __init__(self, api_keys: Sequence[str], admin_keys: Sequence[str], gate: Gate = OPEN) -> None:
         self._fixed = [("api", key.encode()) for key in api_keys] + [("admin", key.encode()) for key in admin_keys]
         self._ring, self._sessions, self._closed, self.refused = gate.ring, gate.sessions, gate.closed, gate.refused
+        self._verify, self._hosts = gate.verify, gate.hosts
 
     @property
     def open(self) -> bool:
@@ -113,14 +120,33 @@ class Keys:
         """A guard that any key passes, where its scope has the kind that is to be enqueued."""
 
         async def check(connection: Connection, handler: BaseRouteHandler) -> None:
-            caller = await self._caller(connection)
             operation = str(getattr(handler, "operation_id", ""))
-            if operation.startswith(ENQUEUE) and not caller.may(kind := operation.removeprefix(ENQUEUE)):
-                self.refused("scope")
-                raise PermissionDeniedException(
-                    f"this key may enqueue {', '.join(caller.kinds)} alone; use another, or make one: yellowbooks keys "
-                    f"issue --role api --kinds {kind}"
-                )
+            kind = operation.removeprefix(ENQUEUE) if operation.startswith(ENQUEUE) else ""
+            if kind and self._verify and is_signed(connection):  # proved by the body, which comes after the guards
+                connection.scope["state"][PROVE] = partial(self._proved, connection, kind)
+            else:
+                self._scoped(await self._caller(connection), kind)
+
+        return check
+
+    def names(self) -> Guard:
+        """A guard that, where nobody needs a key, refuses names that are not this machine's.
+
+        The page of another site can make its own name lead here (DNS rebinding); to a browser what it asks then is its
+        own. Its name is what gives it away.
+        """
+
+        async def check(connection: Connection, _handler: BaseRouteHandler) -> None:
+            host = host_of(connection.headers.get("host", ""))
+            if self._hosts is None or not self.open or is_local(host) or host in self._hosts:
+                return
+            self.refused("host")
+            raise HTTPException(
+                "this API needs no key, so it answers to this machine's own names alone: ask it at 127.0.0.1 or "
+                "localhost, set YB_PUBLIC_URL to the address by which people reach it, or make a key: yellowbooks keys "
+                "issue --role api",
+                status_code=421,
+            )
 
         return check
 
@@ -154,6 +180,32 @@ class Keys:
         if record := found.record:
             return Caller(record.role, record.name, record.id, record.kinds, given), ""
         return None, found.why
+
+    def _scoped(self, caller: Caller, kind: str) -> None:
+        if kind and not caller.may(kind):
+            self.refused("scope")
+            raise PermissionDeniedException(
+                f"this key may enqueue {', '.join(caller.kinds)} alone; use another, or make one: yellowbooks keys "
+                f"issue --role api --kinds {kind}"
+            )
+
+    async def _proved(self, connection: Connection, kind: str, body: bytes) -> str:
+        """Prove a signed request; gives the id of its job. Raises HTTP 401, 403 and 503."""
+        found = await self._ring.signer(connection.headers.get(KEY_ID, "")) if self._ring else None
+        if found is None and self._ring and self._ring.away:
+            raise self._refusal(connection, "away", b"", page=False)
+        record, key = found or (None, b"")
+        fault = fault_of(connection) or ("X-Key-Id names no key that signs" if record is None else "")
+        if not fault and self._verify and record and self._ring:
+            fault = verified(self._verify, connection, body, key) or WORDS.get(self._ring.ended(record), "")
+        if fault or record is None or self._ring is None:
+            self.refused("signature")
+            raise NotAuthorizedException(f"this request is not proved by its signature: {fault}", headers=CHALLENGE)
+        caller = Caller(record.role, record.name, record.id, record.kinds)
+        self._scoped(caller, kind)
+        self._let_in(connection, caller)
+        self._ring.used(record)
+        return job_id_of(connection)
 
     # Sessions
 

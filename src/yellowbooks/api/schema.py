@@ -7,6 +7,8 @@ import msgspec
 from litestar import MediaType, Request
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from yellowbooks.api.session import COOKIE
+from yellowbooks.api.signed import KEY_ID
 from yellowbooks.jobs import Kind, State
 
 PROBLEM = {
@@ -93,6 +95,21 @@ KEYS = {
     },
     "password": {"type": "http", "scheme": "basic", "description": "any name, and the key as the password"},
 }
+SESSION = {
+    "session": {
+        "type": "apiKey", "in": "cookie", "name": COOKIE,
+        "description": "of a browser that signed in at /dashboard/login; acts also need X-CSRF-Token",
+    }
+}  # fmt: skip
+SIGNATURE = {
+    "keyId": {"type": "apiKey", "in": "header", "name": KEY_ID, "description": "the id of a key that signs"},
+    "signature": {
+        "type": "apiKey", "in": "header", "name": "webhook-signature",
+        "description": "Standard Webhooks, with webhook-id and webhook-timestamp; a job without an id of its own gets "
+        "one from webhook-id",
+    },
+}  # fmt: skip
+OPERATORS = ("/api/admin/", "/api/events")
 
 
 class SchemaPage(OpenAPIRenderPlugin):
@@ -128,8 +145,9 @@ def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]], *, closed: bo
             if not path.startswith(OPEN):
                 # From this machine /metrics is open, so a key is one of two ways.
                 without: list[dict[str, Any]] = [] if closed and path != "/metrics" else [{}]
-                operation["security"] = [*without, *({name: []} for name in KEYS)]
-    document["components"]["securitySchemes"] = KEYS
+                ways = KEYS | SESSION if path.startswith(OPERATORS) else KEYS
+                operation["security"] = [*without, *({name: []} for name in ways)]
+    document["components"]["securitySchemes"] = KEYS | SESSION | SIGNATURE
     for kind in kinds:
         _describe_enqueue(document["paths"][f"/api/jobs/{kind.name}"]["post"], kind, document)
     _gives(document["paths"]["/api/jobs/{job_id}"]["get"], {"$ref": "#/components/schemas/Job"})
@@ -137,6 +155,7 @@ def describe(document: dict[str, Any], kinds: Sequence[Kind[Any]], *, closed: bo
 
 
 def _describe_enqueue(operation: dict[str, Any], kind: Kind[Any], document: dict[str, Any]) -> None:
+    operation["security"].append({name: [] for name in SIGNATURE})
     body = {"$ref": f"#/components/schemas/{kind.payload.__name__}"}
     operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     known = {one.get("operationId") for operations in document["paths"].values() for one in operations.values()}

@@ -38,13 +38,16 @@ def new() -> None:
 @click.option("--name", default="", help="Whose it is: a-z, 0-9, dot, dash; at most two live keys have one name.")
 @click.option("--kinds", default="", help="Comma-separated kinds that it may enqueue and follow (default: every kind).")
 @click.option("--expires", default="", help="When it ends by itself, such as 90d (default: never).")
+@click.option("--signing", is_flag=True, help="A secret that signs requests (Standard Webhooks), in place of a key.")
 @json_option
-def issue(role: str, name: str, kinds: str, expires: str, as_json: bool) -> None:
-    """Make a key of the API and print it: this once, as only a hash of it is kept."""
+def issue(role: str, name: str, kinds: str, expires: str, signing: bool, as_json: bool) -> None:
+    """Make a key of the API and print it: this once, as it is kept nowhere."""
     with clear_errors():
+        if signing and role == "admin":
+            raise SettingsError("--signing: an operator sends his key; leave it out, or make an --role api")
         named, lifetime = _name(name), _lifetime(expires)
         wanted = _kinds(kinds, role)
-    _issue(role, named, wanted, lifetime, as_json)
+    _issue(role, named, wanted, lifetime, as_json, signing=signing)
 
 
 @keys.command()
@@ -64,7 +67,7 @@ def rotate(key_id: str, as_json: bool) -> None:
 
     old = _on_store(work)
     lifetime = old.expires - old.made if old.expires else 0
-    _issue(old.role, old.name, old.kinds, lifetime, as_json)
+    _issue(old.role, old.name, old.kinds, lifetime, as_json, signing=old.signs)
     click.echo(f"yellowbooks: when nobody uses the old one any more: yellowbooks keys revoke {key_id}", err=True)
 
 
@@ -118,10 +121,8 @@ def reseal() -> None:
     if counts["changed"] or counts["unreadable"]:
         _end(NOT_DONE, "not all are sealed with the first key yet; run it again with every key set")
     if older:
-        _end(
-            NOT_DONE,
-            f"keys of the API are hashed under an older one, until they are used or rotated: {', '.join(older)}",
-        )
+        still = f"{', '.join(older)} (those that sign: rotate them)"
+        _end(NOT_DONE, f"API keys are hashed under an older one, until they are next used, or rotated: {still}")
 
 
 async def _older(queue: "Queue", settings: Settings) -> list[str]:
@@ -133,14 +134,19 @@ async def _older(queue: "Queue", settings: Settings) -> list[str]:
     return sorted(one.id for one in live if one.under != first)
 
 
-def _issue(role: str, name: str, kinds: tuple[str, ...], lifetime: int, as_json: bool) -> None:
-    from yellowbooks.access import TooMany, issue_key
+def _issue(role: str, name: str, kinds: tuple[str, ...], lifetime: int, as_json: bool, *, signing: bool) -> None:
+    from yellowbooks.access import TooMany, issue_key, issue_signer
 
     async def work(store: "KeyStore", known: "Secrets") -> tuple[str, "Record"]:
         now = int(time.time())
-        given, record = issue_key(known, role, name, kinds, now, now + lifetime if lifetime else 0)
+        expires = now + lifetime if lifetime else 0
+        if signing:
+            text, record = issue_signer(known, name, kinds, now, expires)
+        else:
+            given, record = issue_key(known, role, name, kinds, now, expires)
+            text = given.text
         await store.issue(record)
-        return given.text, record
+        return text, record
 
     try:
         text, record = _on_store(work)
@@ -160,7 +166,7 @@ def _issue(role: str, name: str, kinds: tuple[str, ...], lifetime: int, as_json:
 def _row(record: "Record", used: int | None, revoked: int | None, known: "Secrets", now: float) -> dict[str, Any]:
     state = "revoked" if revoked else "expired" if record.expired(now) else "live"
     return {
-        "id": record.id, "name": record.name, "role": record.role, "kinds": list(record.kinds),
+        "id": record.id, "name": record.name, "role": record.role, "signs": record.signs, "kinds": list(record.kinds),
         "state": state if record.under in known or state != "live" else "live, under a secret that is not here",
         "made": _time(record.made), "used": _time(used), "expires": _time(record.expires), "revoked": _time(revoked),
     }  # fmt: skip
@@ -177,8 +183,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
         return
     table = Table(*rows[0], box=None)
     for row in rows:
-        table.add_row(*(", ".join(cell) if isinstance(cell, list) else cell or "" for cell in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return ", ".join(value) if isinstance(value, list) else value or ""
 
 
 def _name(text: str) -> str:

@@ -8,7 +8,19 @@ from yellowbooks.jobs import Queue, QueueUnavailable, parts_of
 from yellowbooks.metrics.store import Store
 
 REASONS = ("duplicate", "limited", "full", "invalid", "unauthorized", "too_large", "unavailable", "failed")
-DENIALS = ("no_key", "unknown", "revoked", "expired", "secret", "scope", "away", "csrf", "throttled")
+DENIALS = (
+    "no_key",
+    "unknown",
+    "revoked",
+    "expired",
+    "secret",
+    "scope",
+    "away",
+    "csrf",
+    "throttled",
+    "signature",
+    "host",
+)
 TURNED_AWAY = (
     "malformed", "late", "head_too_large", "body_too_large", "pipelined", "unread", "coded", "crowded", "busy",
     "streams", "address_connections", "address_rate", "key_rate",

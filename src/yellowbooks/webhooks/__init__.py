@@ -4,12 +4,24 @@ from typing import TYPE_CHECKING, Any
 
 from yellowbooks.webhooks.intake import Admit, Intake
 from yellowbooks.webhooks.normal import Ignored, SignedIn
+from yellowbooks.webhooks.schemes import Forged, Sent, StandardWebhooks
 from yellowbooks.webhooks.sources import SOURCES, Source
 
 if TYPE_CHECKING:
     from yellowbooks.webhooks.route import webhook_route
 
-__all__ = ["SOURCES", "Admit", "Ignored", "Intake", "SignedIn", "Source", "webhook_route"]
+__all__ = [
+    "SOURCES",
+    "Admit",
+    "Forged",
+    "Ignored",
+    "Intake",
+    "Sent",
+    "SignedIn",
+    "Source",
+    "StandardWebhooks",
+    "webhook_route",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
 """Who may call the API: keys of the settings, and those of `yellowbooks keys issue`."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from yellowbooks.access import KeyStore, Ring, Secrets, Sessions
 from yellowbooks.jobs import Queue
@@ -51,7 +52,37 @@ def open_gate(settings: Settings, queue: Queue, tell: Tell, refused: Callable[[s
     ring = key_ring(settings, queue, tell)
     execute = queue.beside(KEYS_TAG).execute
     sessions = Sessions(execute, key_secrets(settings), lambda: ring.away, KEYS_TAG)
-    return Gate(ring, sessions, closed=settings.exposed, refused=refused)
+    named = urlsplit(settings.public_url or "").hostname
+    return Gate(
+        ring,
+        sessions,
+        closed=settings.exposed,
+        refused=refused,
+        verify=_fault_of,
+        hosts=frozenset({named} if named else ()),
+    )
+
+
+def address_of(settings: Settings) -> Callable[[Any], str]:
+    """Says of a request whose address it has, behind YB_TRUSTED_PROXIES."""
+    from yellowbooks.edge import sender
+
+    def address(request: Any) -> str:
+        peer = request.client.host if request.client else ""
+        forwarded = [value.encode("latin-1") for value in request.headers.getall("x-forwarded-for", [])]
+        return sender(peer, forwarded, settings.trusted_proxies)
+
+    return address
+
+
+def _fault_of(headers: Mapping[str, str], body: bytes, at: float, key: bytes) -> str:
+    from yellowbooks.webhooks import Forged, Sent, StandardWebhooks
+
+    try:
+        StandardWebhooks().verify(Sent(headers, body, at), [key])
+    except Forged as error:
+        return str(error)
+    return ""
 
 
 def expect_keys(settings: Settings) -> None:

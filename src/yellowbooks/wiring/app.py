@@ -7,7 +7,7 @@ from yellowbooks.api import ApiParts, Door, Keys, create_app, own_page
 from yellowbooks.dashboard import dashboard_routes, door_routes
 from yellowbooks.observe import Tell
 from yellowbooks.settings import Settings
-from yellowbooks.wiring.access import open_gate
+from yellowbooks.wiring.access import address_of, open_gate
 from yellowbooks.wiring.edge import Edge
 from yellowbooks.wiring.intake import open_intake
 from yellowbooks.wiring.log import LogReader
@@ -32,7 +32,7 @@ def make_app(settings: Settings, tell: Tell, edge: Edge, stopping: Says, drainin
     edge.count = refusals.turned_away
     gate = open_gate(settings, queue, tell, refusals.denied)
     keys = Keys(settings.api_keys, settings.admin_keys, gate)
-    door = Door(keys, tell)
+    door = Door(keys, tell, address_of(settings))
     tracing = make_tracing(settings, "api")
 
     async def start() -> None:
