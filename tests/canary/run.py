@@ -78,7 +78,7 @@ async def erase_all(system: Stage) -> tuple[list[str], int]:
                 undone.append(
                     f"{one.number}: {[(part.part.name, part.left, part.found.gaps) for part in erasure.seen]}"
                 )
-        await privacy.rewrite_files(held.queue, 60.0)
+        await privacy.rewrite_files(held.ways, 60.0)
     return undone, taken
 
 

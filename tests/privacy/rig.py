@@ -70,7 +70,7 @@ class Rig:
             person = wiring.find_person(user, address)
             erasure = await privacy.erase(held.parts, person, lambda: held.trail.write(person, "the test", "erase"))
             if erasure.touched:
-                erasure.files = await privacy.rewrite_files(held.queue, 30)
+                erasure.files = await privacy.rewrite_files(held.ways, 30)
             return erasure
 
 

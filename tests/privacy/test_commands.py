@@ -78,3 +78,30 @@ def test_whose_and_where(own_valkey: ValkeyServer, tmp_path: Path) -> None:
     assert run(own_valkey, tmp_path, "export", USER, YB_MAIL_SECRET="").exit_code == 1
     away = run(own_valkey, tmp_path, "erase", USER, "--yes", YB_VALKEY_URL="unix:///nowhere/valkey.sock")
     assert (away.exit_code, "nothing was touched" in away.stderr) == (1, True)
+
+
+def test_a_server_that_is_not_ours_to_command(own_valkey: ValkeyServer, tmp_path: Path) -> None:
+    fill(own_valkey, tmp_path)
+    client = own_valkey.client()
+    client.execute_command("ACL", "SETUSER", "limited", "on", ">word", "~*", "+@all", "-bgrewriteaof")
+    client.close()
+    limited = f"unix://limited:word@{own_valkey.url.removeprefix('unix://')}"
+    run(own_valkey, tmp_path, "erase", USER, "--yes", "--wait", "0", "--no-files")
+    asyncio.run(_record(own_valkey, tmp_path))
+    refused = run(own_valkey, tmp_path, "erase", USER, "--yes", YB_VALKEY_URL=limited)
+    assert (refused.exit_code, "valkey-cli BGREWRITEAOF" in refused.stderr) == (1, True), refused.output
+    assert "nothing is left" not in refused.stdout
+    assert run(own_valkey, tmp_path, "erase", USER, "--yes", "--no-files", YB_VALKEY_URL=limited).exit_code == 0
+
+
+def test_a_server_without_an_aof(short_folder: Path, tmp_path: Path) -> None:
+    server = ValkeyServer(short_folder)
+    server.start("--appendonly", "no")
+    try:
+        fill(server, tmp_path)
+        run(server, tmp_path, "erase", USER, "--yes", "--wait", "0", "--no-files")
+        asyncio.run(_record(server, tmp_path))
+        done = run(server, tmp_path, "erase", USER, "--yes")
+        assert (done.exit_code, "BGSAVE" in done.stdout) == (0, True), done.output
+    finally:
+        server.stop()

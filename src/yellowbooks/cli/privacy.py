@@ -102,7 +102,7 @@ async def _erase(held: "Holdings", person: "Person", wait: int, files: bool) -> 
         if files:
             from yellowbooks.privacy import rewrite_files
 
-            erasure.files = await rewrite_files(held.queue, wait)
+            erasure.files = await rewrite_files(held.ways, wait)
         counts = {one.part.name: one.taken for one in erasure.seen if one.taken}
         await held.trail.write(person, who, "erased", {"erased": counts, "done": erasure.done})
     except (NotYet, OSError) as error:
@@ -127,6 +127,8 @@ def _print(erasure: "Erasure") -> None:
             click.echo(f"yellowbooks: {one.part.name}: {gap}", err=True)
     for line in erasure.files:
         click.echo(f"files of the queue written anew: {line}")
+    if erasure.touched and not erasure.files:
+        click.echo("the queue's files were left as they are: old bytes stand there until BGREWRITEAOF, or BGSAVE")
     if erasure.done:
         click.echo("nothing is left here; what may be elsewhere: docs/personal-data.md")
 

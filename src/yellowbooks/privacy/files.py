@@ -2,31 +2,36 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-from yellowbooks.jobs import Queue, QueueUnavailable, parts_of
+from yellowbooks.jobs import QueueUnavailable
 from yellowbooks.privacy.person import NotYet
 
 AGAIN_SECONDS = 0.1
+Execute = Callable[..., Awaitable[Any]]
+"""Runs one command at a server; raises `QueueUnavailable`."""
 
 
-async def rewrite_files(queue: Queue, patience: float) -> list[str]:
-    """Have every server of the queue write its file anew, and wait for it up to `patience` s: a line a server.
+async def rewrite_files(ways: Sequence[Execute], patience: float) -> list[str]:
+    """Have every server that one of the ways leads to write its file anew, and wait for it up to `patience` s: a line a
+    server.
 
     Raises `NotYet`, with what to do, and `QueueUnavailable`.
     """
     lines: dict[str, str] = {}
-    for part in parts_of(queue):
-        server = (await _info(part, "server"))["run_id"]
+    for way in ways:
+        server = (await _info(way, "server"))["run_id"]
         if server not in lines:
-            lines[server] = await _rewrite(part, time.monotonic() + patience)
+            lines[server] = await _rewrite(way, time.monotonic() + patience)
     return list(lines.values())
 
 
-async def _rewrite(part: Queue, until: float) -> str:
+async def _rewrite(way: Execute, until: float) -> str:
     """A rewrite that was under way before does not count: it began with what was taken since."""
     begun: int | None = None
     while True:
-        state = await _info(part, "persistence")
+        state = await _info(way, "persistence")
         command, counted, status = (
             ("BGREWRITEAOF", "aof_rewrites", "aof_last_bgrewrite_status")
             if state["aof_enabled"] == "1"
@@ -40,7 +45,7 @@ async def _rewrite(part: Queue, until: float) -> str:
                 raise NotYet(f"{command} failed, and the old file has what was taken; see the log of Valkey")
             return command
         if count == begun and not busy:
-            await _begin(part, command)
+            await _begin(way, command)
         if time.monotonic() > until:
             raise NotYet(f"{command} still runs, and the old file has what was taken until it ends; run it again")
         await asyncio.sleep(AGAIN_SECONDS)
@@ -52,9 +57,9 @@ def _is_busy(state: dict[str, str]) -> bool:
     )
 
 
-async def _begin(part: Queue, command: str) -> None:
+async def _begin(way: Execute, command: str) -> None:
     try:
-        await part.link.execute(command)
+        await way(command)
     except QueueUnavailable as error:
         if "in progress" in str(error):  # somebody else began one a moment ago
             return
@@ -64,8 +69,8 @@ async def _begin(part: Queue, command: str) -> None:
         ) from error
 
 
-async def _info(part: Queue, section: str) -> dict[str, str]:
+async def _info(way: Execute, section: str) -> dict[str, str]:
     """What `INFO` says of a section."""
-    text = await part.link.execute("INFO", section)
+    text = await way("INFO", section)
     lines = (text.decode() if isinstance(text, bytes) else str(text)).splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)

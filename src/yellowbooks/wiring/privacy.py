@@ -1,6 +1,6 @@
 """The parts that may hold something about a person, over the settings of one machine."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from yellowbooks import signin
-from yellowbooks.jobs import Backoff, Kind, Payload, Queue
+from yellowbooks.jobs import Backoff, Kind, Payload, parts_of
 from yellowbooks.mail import name_of
 from yellowbooks.settings import Settings, SettingsError
 from yellowbooks.wiring.finding import FILE, search_secret
 from yellowbooks.wiring.log import database_url
-from yellowbooks.wiring.mail import mail_secret, open_inbox, suppression_list
-from yellowbooks.wiring.notices import device_memory
+from yellowbooks.wiring.mail import MAIL_TAG, mail_secret, open_inbox, suppression_list
+from yellowbooks.wiring.notices import NOTICES, device_memory
 from yellowbooks.wiring.queue import kinds, make_seal, open_queue, sealed, sign_in_finder
 
 if TYPE_CHECKING:  # it brings SQLAlchemy, which no role that idles may hold
@@ -36,11 +36,14 @@ def every_kind(settings: Settings) -> list[Kind[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Every part that may hold something, in the order in which they are looked at; the job log is the last."""
+    """Every part that may hold something, in the order in which they are looked at; the job log is the last.
+
+    `ways` lead to each server of theirs: in a cluster, what stands beside the queue may be on another node.
+    """
 
     parts: "list[privacy.Part]"
     trail: "privacy.Trail"
-    queue: Queue
+    ways: list[Callable[..., Awaitable[Any]]]
 
 
 @asynccontextmanager
@@ -61,6 +64,10 @@ async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holding
     trail = privacy.Trail(rows, log, lambda: _secret(settings), where)
     # Devices are forgotten also where YB_NOTIFY is not set any more.
     notices = device_memory(replace(settings, notify=settings.notify or "every"), queue)
+    beside = [queue.beside(tag) for tag in (MAIL_TAG, f"{{yb:{NOTICES}}}")]
+    ways: list[Callable[..., Awaitable[Any]]] = [
+        link.execute for link in (*(part.link for part in parts_of(queue)), *beside)
+    ]
     parts: list[privacy.Part] = [
         privacy.SpooledJobs(settings.data_dir / "spool", known, patience),
         privacy.QueuedJobs(queue, known, lambda payload, person: _spare(notices, payload, person), place, patience),
@@ -75,7 +82,7 @@ async def holdings(settings: Settings, patience: float) -> AsyncIterator[Holding
         rows,
     ]
     try:
-        yield Holdings(parts, trail, queue)
+        yield Holdings(parts, trail, ways)
     finally:
         log.close()
         await queue.close()
