@@ -16,10 +16,10 @@ from yellowbooks import __version__
 from yellowbooks.api.audit import Audit, Plan, unaudited
 from yellowbooks.api.bounces import bounce_route
 from yellowbooks.api.dead_letters import DeadLetters
+from yellowbooks.api.finishing import answer_methods, answer_safely
 from yellowbooks.api.inbox import inbox_routes
 from yellowbooks.api.jobs import Find, Refuse, Trace, answer_request_name, counted, enqueue_route, follow_route
 from yellowbooks.api.keys import Guard, Keys
-from yellowbooks.api.methods import answer_methods
 from yellowbooks.api.metrics import MetricsPage, metrics_route
 from yellowbooks.api.origin import own_page
 from yellowbooks.api.problems import crashed, invalid, problem, refused, unavailable
@@ -95,7 +95,7 @@ def create_app(parts: ApiParts) -> Litestar:
         lifespan=[_running(intake)],
         on_startup=[parts.start],
         on_shutdown=[parts.close],
-        before_send=[answer_request_name, answer_methods],
+        before_send=[answer_request_name, answer_methods, answer_safely],
         on_app_init=[_no_logging],
     )
 

@@ -55,7 +55,8 @@ def _list_routes(inbox: Inbox, stopping: Callable[[], bool]) -> list[Any]:
     @get("/inbox/events", include_in_schema=False)
     async def live(request: Request[Any, Any, Any], q: Query = "", after: FromQuery[str] = "") -> ServerSentEvent:
         last = request.headers.get("last-event-id") or after
-        return ServerSentEvent(_follow(inbox, q, last, stopping, lambda: still_in(request)), retry_duration=1000)
+        following = _follow(inbox, q, last, stopping, lambda: still_in(request))
+        return ServerSentEvent(following, retry_duration=1000, headers={"Cache-Control": "no-store"})
 
     return [show_list, live]
 
