@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install run test lint lock figures bench kills faults rolling site explore clean
+.PHONY: help install run test lint audit sbom lock figures bench kills faults rolling site explore clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -35,10 +35,18 @@ test: $(VENV)/.browser   ## every test, against real servers
 	$(BIN)/python -m tests.nextauth.apps
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.tested   ## ruff and mypy, strict
+lint: $(VENV)/.tested   ## ruff, mypy strict, bandit, and whether a dependency is known to be vulnerable
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src scripts
+	$(BIN)/python scripts/audit.py
+
+audit: $(VENV)/.tested   ## ask whether a dependency is known to be vulnerable
+	$(BIN)/python scripts/audit.py
+
+sbom: $(VENV)/.tested   ## what the system is made of, as CycloneDX, in dist/sbom.cdx.json
+	$(BIN)/python scripts/sbom.py
 
 lock: $(VENV)/.tested   ## write both locks anew: hashes, no addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra build -o requirements.lock pyproject.toml

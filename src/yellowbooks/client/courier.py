@@ -149,7 +149,7 @@ class Courier:
         first, longest = self._pauses
         self._failures += 1
         pause = min(longest, first * 2 ** min(self._failures - 1, 20)) if word == "away" else longest
-        pause = max(pause * random.uniform(0.5, 1.0), min(wait, LONGEST_WAIT))  # noqa: S311  no secret
+        pause = max(pause * random.uniform(0.5, 1.0), min(wait, LONGEST_WAIT))  # noqa: S311  # nosec B311 # no secret
         self._again = time.monotonic() + pause
         if self.away is None:
             self._note("misconfigured" if word == "mend" else "away", why=why)

@@ -18,5 +18,5 @@ class Backoff:
 
     def delay(self, attempt: int, seed: str = "") -> float:
         """Seconds to wait after the failure of the given attempt, counted from 1."""
-        spread = random.Random(f"{seed}:{attempt}").random() if self.jitter else 0.0  # noqa: S311  no secret
+        spread = random.Random(f"{seed}:{attempt}").random() if self.jitter else 0.0  # noqa: S311  # nosec B311 # no secret
         return float(self.base * 2 ** (attempt - 1) * (1 + self.jitter * spread))

@@ -139,7 +139,7 @@ def post(letter: Letter, email: str, *, sender: Mailbox, secret: bytes, key: str
 
 def _wait(reply: Reply, age: float) -> float:
     """Seconds to wait: what the server asked for and a little, or the next of our own waits, spread."""
-    spread = random.random()  # noqa: S311  no secret
+    spread = random.random()  # noqa: S311  # nosec B311 # no secret
     if reply.hinted:
         return reply.wait + spread * min(LATE_SECONDS, reply.wait / 10)
     wait = max(reply.wait, next((wait for wait in WAITS if age < wait), WAITS[-1]))

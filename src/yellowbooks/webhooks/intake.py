@@ -110,7 +110,8 @@ class Intake:
                 if ignored.missed:
                     self._tell("missed", source=self.name, why=ignored.why)
                 return Item("ignored", why=ignored.why)
-            assert not isinstance(found, Ignored)  # noqa: S101  for the type checker: what is ignored has returned
+            # For the type checker: what is ignored has returned.
+            assert not isinstance(found, Ignored)  # noqa: S101  # nosec B101 # as above
             payload, dropped = sign_in(self.name, found)
         except Invalid as error:
             return Item("invalid", faults=error.faults)

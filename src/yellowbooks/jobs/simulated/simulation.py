@@ -40,7 +40,7 @@ class Simulation:
         self.ended: list[Job] = []
         self._kinds = kinds
         self._runners = {kind.name: Runner(kind) for kind in kinds}
-        self._random = random.Random(seed)  # noqa: S311  no secret
+        self._random = random.Random(seed)  # noqa: S311  # nosec B311 # no secret
         self._crashes = crashes
 
     @property
