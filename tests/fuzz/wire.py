@@ -185,7 +185,7 @@ def _check_report(data: bytes) -> None:
     except NoReport:
         return
     assert len(found.failures) <= bounce.MOST_RECIPIENTS
-    assert all("@" not in one.why for one in found.failures), "an address was kept"
+    assert not any(re.search(r"[^\s<>@:]@[^\s<>@:]", one.why) for one in found.failures), "an address was kept"
     list(found.ours(b"a-secret"))
 
 
