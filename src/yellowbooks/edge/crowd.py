@@ -11,7 +11,7 @@ from yellowbooks.edge.address import counted
 MOST_TICK = 0.5  # seconds that one look at the clock may take away from those who wait
 SPARE = 64  # connections above the bound: for probes, and for the words that tell others to come later
 PROBES = frozenset({"/healthz", "/readyz"})
-YOUNG_SECONDS = 1.0  # an honest head comes in one piece; who is younger may be one
+YOUNG_SECONDS = 0.2  # an honest head comes in one piece; who is younger may be one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
