@@ -9,7 +9,7 @@ import pytest
 from tests.docs.page import ROOT, RUN, TALK, Block, blocks, commands, differences, json_in, pages, unlike
 from tests.docs.shell import Result, Shell
 
-NOT_RUN = 7  # blocks that say why they are not run; a new one is added here on purpose
+NOT_RUN = 8  # blocks that say why they are not run; a new one is added here on purpose
 PAGES = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in pages()}
 
 

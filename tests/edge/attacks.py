@@ -21,8 +21,8 @@ from tests.edge.wire import PATH, post, sign_in
 
 KEY = "a-key-of-the-good-web-app"
 BEARER = f"Authorization: Bearer {KEY}"
-HEAD = f"POST {PATH} HTTP/1.1\r\nHost: api\r\n{BEARER}\r\nContent-Type: application/json\r\n".encode()
-GET = b"GET /healthz HTTP/1.1\r\nHost: api\r\n\r\n"
+HEAD = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n{BEARER}\r\nContent-Type: application/json\r\n".encode()
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PATIENCE_SECONDS = 90.0
 
 
@@ -126,7 +126,7 @@ async def unread(field: Field, streams: Streams, _number: int) -> None:
     """Sixteen large answers, of which no byte is read."""
     streams[1].transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     streams[0]._transport.pause_reading()  # type: ignore[attr-defined]
-    streams[1].write(b"GET /schema/openapi.json HTTP/1.1\r\nHost: api\r\n\r\n" * 16)
+    streams[1].write(b"GET /schema/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 16)
     await asyncio.sleep(field.end - time.monotonic())
 
 

@@ -145,7 +145,7 @@ class Stage:
                 try:
                     async with asyncio.timeout(30):
                         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                        writer.write(f"GET /{path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n".encode())
+                        writer.write(f"GET /{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                         line = await reader.readline()
                         writer.close()
                 except (OSError, TimeoutError):

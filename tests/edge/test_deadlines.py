@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.edge.conftest import Start
 from tests.edge.wire import PATIENCE_SECONDS, Said, connect, hear, parse, post, sign_in, talk
 
-GET = b"GET /healthz HTTP/1.1\r\nHost: api\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def drip(connection: socket.socket, drops: bytes) -> Said:
@@ -34,7 +34,7 @@ def drip(connection: socket.socket, drops: bytes) -> Said:
 def test_every_wait_has_an_end(start: Start) -> None:
     """One API with short deadlines, all cases beside each other."""
     api = start(YB_RECEIVE="1s", YB_IDLE="1s")
-    head = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
     with (
         connect(api.port) as silent, connect(api.port) as idle, connect(api.port) as half, connect(api.port) as body,
         connect(api.port) as second, connect(api.port) as heads, connect(api.port) as lines,

@@ -28,7 +28,7 @@ PUBLIC = "8.8.4.4"
 
 
 def get(path: str, *fields: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: api", *fields, "", ""]).encode()
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *fields, "", ""]).encode()
 
 
 def counts(port: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ PATH = "/api/jobs/signin-notification"
 
 def post(body: bytes, *fields: str, path: str = PATH) -> bytes:
     """A POST with these fields besides."""
-    lines = ["Host: api", "Content-Type: application/json", f"Content-Length: {len(body)}", *fields]
+    lines = ["Host: localhost", "Content-Type: application/json", f"Content-Length: {len(body)}", *fields]
     return f"POST {path} HTTP/1.1\r\n".encode() + "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
