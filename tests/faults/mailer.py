@@ -1,7 +1,8 @@
 """Workers that send real mails and die at a chosen point: `python -m tests.faults.mailer` forks one for each line.
 
 A line of standard input is a JSON object: `url`, `lease`, `smtp`, `concurrency`, and where to die: `point` and `nth`,
-the passing that is the last one. It answers with the worker's process id. Forking saves the time of the imports.
+the passing that is the last one; and `sessions`, `again` and `pace`, where they are to differ. It answers with the
+worker's process id. Forking saves the time of the imports.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import uvloop
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Queue, Rate, Worker
 from yellowbooks.mail import Bounds, Mailbox, Reply, SmtpMailer, SmtpServer
+from yellowbooks.mail.breaker import AGAIN_SECONDS
 from yellowbooks.mail.session import Session
 from yellowbooks.signin import Letters, SignIn, SignInHandler, kind
 
@@ -56,10 +58,12 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fused_queue(fuse: Fuse, url: str, lease: float) -> Queue:
+def fused_queue(fuse: Fuse, url: str, lease: float, reopening: float) -> Queue:
     """A queue whose verbs are points."""
 
     class Fused(Queue):
+        pace = reopening
+
         async def claim(self, *args: Any, **options: Any) -> Any:
             fuse(POINTS[0])
             found = await super().claim(*args, **options)
@@ -111,14 +115,17 @@ async def work(options: dict[str, Any]) -> None:
     fuse_sessions(fuse)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    mailer = SmtpMailer([SmtpServer.parse(options["smtp"])], "mail.example.mn", bounds=Bounds(sessions=5))
+    mailer = SmtpMailer(
+        [SmtpServer.parse(options["smtp"])], "mail.example.mn", bounds=Bounds(sessions=options.get("sessions", 5)),
+        again=options.get("again", AGAIN_SECONDS),
+    )  # fmt: skip
 
     def tell(word: str, **_fields: Any) -> None:
         if word == "completed":
             fuse(POINTS[9])
 
     worker = Worker(
-        lambda: fused_queue(fuse, options["url"], options["lease"]),
+        lambda: fused_queue(fuse, options["url"], options["lease"], options.get("pace", Queue.pace)),
         [kind_of(SignInHandler(Letters(), mailer, SENDER))],
         concurrency=options["concurrency"],
         grace=5,

@@ -9,7 +9,8 @@ from yellowbooks.jobs.job import Job, State
 
 
 class Gate(msgspec.Struct):
-    """A gate that is not open: held by somebody (`probe`: a breaker tries so often, ms), or passed at a pace."""
+    """A gate that is not open: held by somebody (`probe`: a breaker tries so often, ms), or passed at a pace (jobs a
+    second), which doubles every so many ms since it was let go, or stays."""
 
     by: str = ""
     reason: str = ""
@@ -17,6 +18,12 @@ class Gate(msgspec.Struct):
     probe: int | None = None
     next: int | None = None
     pace: float | None = None
+    doubles: int | None = None
+
+    def pace_at(self, now: int) -> float:
+        """How many jobs a second may pass now (ms since 1970)."""
+        grown = 2 ** min(40.0, max(0, now - self.since) / self.doubles) if self.doubles else 1.0
+        return (self.pace or 0.0) * grown
 
 
 class Known(msgspec.Struct):
@@ -109,7 +116,8 @@ def _enqueued(job: Job, facts: Facts) -> str:
     opens = next((at for kind in known if (at := _slot(kind, facts))), None)
     if opens:
         return f"The quota of {known[0].channel} is used up; its next slot opens at {_at(opens)}."
-    pace = "".join(f"; after a hold, {channel} lets {gate.pace:g} jobs a second go" for channel, gate in gates.items())
+    paces = {channel: f"{gate.pace_at(facts.now):.4g}" for channel, gate in gates.items()}
+    pace = "".join(f"; after a hold, {channel} lets {most} jobs a second go" for channel, most in paces.items())
     return f"It waits its turn in a line of {facts.waiting}; {len(known)} worker(s) take its kind{pace}."
 
 

@@ -172,13 +172,19 @@ local function bucket(name, limit, window, want)
   end
 end
 
+local MOST_PACE = 100000
+local function pace_of(gate)
+  if not gate.doubles then return gate.pace end
+  return math.min(gate.pace * 2 ^ (math.max(0, now - gate.since) / gate.doubles), MOST_PACE)
+end
+
 -- A gate that is held lets nobody through, but one probe at a time where a breaker holds it; one that has a pace
 -- lets them through at that pace until nobody waits.
 local function through_gate(channel, want)
   local gate = gate_of(channel)
   if not gate then return want end
   if gate.pace then
-    local allowed, spend = bucket('pace:' .. channel, gate.pace, 1000, want)
+    local allowed, spend = bucket('pace:' .. channel, pace_of(gate), 1000, want)
     return allowed, function(taken, left)
       spend(taken)
       if left == 0 then call('HDEL', gates_key, channel) end

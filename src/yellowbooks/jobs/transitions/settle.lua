@@ -40,10 +40,13 @@ local function fail(job, token, other)
   if other.hold then hold(other.hold, other) end
 end
 
--- A probe came through: what a breaker held leaves at a pace.
+-- A probe came through: what a breaker held leaves at a pace that doubles in so many ms, so that whoever was away is met
+-- by a few, then by more, and by none if he breaks down again.
+local DOUBLES = 10000
 local function open(channel)
   local gate = gate_of(channel)
-  if gate and gate.by == 'breaker' then call('HSET', gates_key, channel, cmsgpack.pack({pace = args.pace})) end
+  if gate and gate.by == 'breaker' then call('HSET', gates_key, channel, cmsgpack.pack({pace = args.pace, since = now,
+    doubles = DOUBLES})) end
 end
 
 -- Records are read together and, where they end in the ordinary way, written together: a command a job costs more
