@@ -61,6 +61,8 @@ class Scripted:
     mails: list[bytes] = field(default_factory=list)
     texts: list[bytes] = field(default_factory=list)
     connections: int = 0
+    open: int = 0
+    peak: int = 0
     delay: float = 0.0
     decide: Callable[[str, str], Answer] = lambda _step, _recipient: ""
     url: str = ""
@@ -97,12 +99,15 @@ class Scripted:
         assert task
         self._tasks.add(task)
         self.connections += 1
+        self.open += 1
+        self.peak = max(self.peak, self.open)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._converse(reader, writer)
         except asyncio.CancelledError:
             pass
         finally:
+            self.open -= 1
             writer.close()
             self._tasks.discard(task)
 

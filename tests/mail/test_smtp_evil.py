@@ -287,6 +287,24 @@ async def test_no_more_sessions_than_allowed_and_one_mail_at_a_time_in_each() ->
         await sender.aclose()
 
 
+async def test_a_session_that_was_used_up_ends_at_the_server_before_the_next_one_begins() -> None:
+    """Where a server takes so many connections of one client, one too many would be refused."""
+    async with Scripted() as server:
+        server.delay = 0.001
+        sender = mailer(server.url, bounds=Bounds(sessions=3, mails=2))
+        await asyncio.gather(*(sender.send(letter(f"job-{n}"), Commit()) for n in range(60)))
+        assert (len(server.mails), server.connections, server.peak) == (60, 30, 3)
+        await sender.aclose()
+
+
+async def test_a_server_that_does_not_answer_to_quit_is_left_all_the_same() -> None:
+    async with one({"QUIT": None}) as (server, sender, commit):
+        sender._routes[0].pool._bounds = Bounds(sessions=1, mails=1)
+        for n in range(2):
+            await sender.send(letter(f"job-{n}"), commit)
+        assert (len(server.mails), server.connections) == (2, 2)
+
+
 async def test_one_who_stops_waiting_leaves_no_hole() -> None:
     """Cancelled in line, cancelled in the middle: the next mail has a session all the same."""
     async with Scripted() as server:

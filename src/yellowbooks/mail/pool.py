@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from yellowbooks.mail.message import Message
 from yellowbooks.mail.opening import SetUpFailed, set_up
 from yellowbooks.mail.server import SmtpServer, Times
-from yellowbooks.mail.session import Session
+from yellowbooks.mail.session import CLOSING_SECONDS, Session
 
 CALM_SECONDS = 60.0  # for how long no more sessions are opened than a busy server took
-
-CLOSING_SECONDS = 0.5
 
 
 @dataclass(eq=False, slots=True)
@@ -122,7 +120,7 @@ class Pool:
         return self._promised[session].message
 
     async def close(self) -> None:
-        """End the sessions that nobody uses; takes `CLOSING_SECONDS` at most."""
+        """End the sessions that nobody uses; takes little more than `CLOSING_SECONDS` at most."""
         if self._sweep:
             self._sweep.cancel()
             self._sweep = None
@@ -130,7 +128,7 @@ class Pool:
         for session in ending:
             self._retire(session)
         if ending:
-            await asyncio.wait([session.gone for session in ending], timeout=CLOSING_SECONDS)
+            await asyncio.wait([session.gone for session in ending], timeout=CLOSING_SECONDS * 1.2)
 
     def _kept(self) -> Session | None:
         now = time.monotonic()
@@ -197,8 +195,14 @@ class Pool:
         return False
 
     def _retire(self, session: Session) -> None:
-        session.on_end = _nothing
+        """End a session. Its place is free when the server has closed too, which may count how many it has of ours."""
+        if session.gone.done():
+            self._gone()
+            return
+        session.on_end = self._retired
         session.quit()
+
+    def _retired(self, _session: Session) -> None:
         self._gone()
 
     def _ended(self, session: Session) -> None:

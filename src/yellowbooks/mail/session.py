@@ -14,6 +14,7 @@ from yellowbooks.mail.reply import Phase, Reply, read
 
 LINE_OCTETS = 2000  # of a reply; RFC 5321, section 4.5.3.1.5, has 512
 REPLY_OCTETS = 16_384  # of all lines of a reply together
+CLOSING_SECONDS = 0.5
 ENVELOPE: tuple[Phase, ...] = ("mail", "rcpt", "data")
 
 Commit = Callable[[], Awaitable[None]]
@@ -153,12 +154,12 @@ class Session(asyncio.Protocol):
             raise
 
     def quit(self) -> None:
-        """End politely, without waiting for the answer."""
+        """End politely: the server closes, and counts this connection no more when `gone` is done; or time does."""
         if not self._transport.is_closing():
             self.closing = True
             self._asked.append(_Asked(("dot",), unwanted=True))
             self._transport.write(b"QUIT\r\n")
-            self._transport.close()
+            self._loop.call_later(CLOSING_SECONDS, self._transport.abort)
 
     def abort(self) -> None:
         """End at once."""
