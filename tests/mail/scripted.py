@@ -163,4 +163,25 @@ class Scripted:
         return said
 
 
+def then(*parts: bytes, pause: float = 0.05, ends: bool = False) -> Callable[..., Any]:
+    """Says one thing after another, and nothing more."""
+
+    async def evil(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        if ends:
+            writer.close()
+        else:
+            await asyncio.sleep(60)
+
+    return evil
+
+
+def drip(text: bytes) -> Callable[..., Any]:
+    """An octet at a time, for ever."""
+    return then(*(text[n : n + 1] for n in range(len(text))), *[text[-1:]] * 2000, pause=0.02)
+
+
 ONE = Bounds(sessions=1)
