@@ -25,6 +25,7 @@ from yellowbooks.signin import SignIn
 
 WORKERS, CONCURRENCY, SESSIONS = 2, 50, 10
 LEASE = 10.0
+BYE = b"221 2.0.0 bye\r\n"
 STALLED_SECONDS = 120.0  # without one mail
 
 
@@ -77,6 +78,8 @@ class Conversation(asyncio.Protocol):
             self._buffer = rest
             said += self._answer(line)
         self._transport.write(said)
+        if said.endswith(BYE):
+            self._transport.close()
 
     def _answer(self, line: bytes) -> bytes:
         if self._text:
@@ -88,7 +91,7 @@ class Conversation(asyncio.Protocol):
             self._recipient = line[9:-1]
         self._text = verb == b"DATA"
         others = {b"EHLO": b"250-provider.example\r\n250 PIPELINING\r\n", b"DATA": b"354 go on\r\n"}
-        return others.get(verb, b"221 2.0.0 bye\r\n" if verb == b"QUIT" else b"250 2.0.0 ok\r\n")
+        return others.get(verb, BYE if verb == b"QUIT" else b"250 2.0.0 ok\r\n")
 
 
 @dataclass
