@@ -65,6 +65,8 @@ kills: $(VENV)/.tested   ## kill workers of ours and of the peers, write docs/ki
 faults: $(VENV)/.tested   ## hurt the system in every way of the fault table, and count
 	$(BIN)/python -m tests.faults --size 400
 	$(BIN)/python -m tests.faults.mails --size 4000
+	$(BIN)/python -m tests.faults.smtp
+	$(BIN)/python -m tests.faults.ramp --jobs 20000
 
 site: $(VENV)/.tested   ## make the site of the documents in build/site, and check its links
 	$(BIN)/python scripts/site/build.py

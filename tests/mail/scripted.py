@@ -15,6 +15,7 @@ Answer = bytes | str | Evil | None
 
 DROP = b""
 CALM = Times(connect=5, greeting=5, command=5, data=5, block=2, dot=5)
+SLOW = Times(connect=5, greeting=2, command=2, data=2, block=1, dot=1)  # what does not drip comes within it
 QUICK = Times(connect=1, greeting=0.25, command=0.25, data=0.25, block=0.1, dot=0.15)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.mail.scripted import CALM, DROP, ONE, QUICK, Answer, Commit, Scripted, letter, mailer
+from tests.mail.scripted import CALM, DROP, ONE, QUICK, SLOW, Answer, Commit, Scripted, letter, mailer
 from yellowbooks.mail import Bounds, DeliveryUncertain, Refused, SmtpMailer, Times, Unreachable, Unusable
 
 MOST_SECONDS = 10.0
@@ -88,7 +88,7 @@ async def test_a_server_that_has_enough_sessions_of_ours_gets_no_more() -> None:
 
 async def test_silence_before_the_text_is_safe() -> None:
     async def silent_at(step: str, pipelining: bool) -> None:
-        async with one({step: None}, pipelining=pipelining, times=QUICK) as (server, sender, commit):
+        async with one({step: None}, pipelining=pipelining, times=SLOW) as (server, sender, commit):
             with pytest.raises(Unreachable) as unreachable:
                 await sender.send(letter(), commit)
             phase = step.lower() if step in ("MAIL", "RCPT", "DATA") else "connect"
@@ -100,7 +100,7 @@ async def test_silence_before_the_text_is_safe() -> None:
 
 
 async def test_silence_after_the_dot_is_in_doubt() -> None:
-    async with one({"DOT": None}, times=QUICK) as (server, sender, commit):
+    async with one({"DOT": None}, times=SLOW) as (server, sender, commit):
         with pytest.raises(DeliveryUncertain) as doubt:
             await sender.send(letter(), commit)
         assert doubt.value.cause == "127.0.0.1:dot:timeout"

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.mail.scripted import CALM, DROP, ONE, QUICK, Answer, Commit, Scripted, drip, letter, mailer, then
+from tests.mail.scripted import CALM, DROP, ONE, QUICK, SLOW, Answer, Commit, Scripted, drip, letter, mailer, then
 from yellowbooks.mail import DeliveryUncertain, Refused, SmtpMailer, Times, Trouble, Unreachable, Unusable
 
-SLOW = Times(connect=5, greeting=2, command=2, data=2, block=1, dot=1)  # what does not drip comes within it
 OFFERS = b"250-evil.example\r\n250-STARTTLS\r\n250-AUTH PLAIN\r\n250 PIPELINING\r\n"
 
 
