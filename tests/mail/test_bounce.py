@@ -46,6 +46,11 @@ def test_a_delay_or_a_success_is_no_failure(action: str) -> None:
 def test_what_the_server_said_is_kept_without_the_address() -> None:
     [failure] = read_report(report(MAIL)).failures
     assert failure.why == "5.1.1 550 5.1.1 <(address)>: Recipient address rejected: User unknown"
+    local = failure.addresses[0].partition("@")[0]
+    [failure] = read_report(
+        report(MAIL, words=f"550 5.1.1 {local.upper()}: no mailbox {local}, batch {local}es")
+    ).failures
+    assert failure.why == f"5.1.1 550 5.1.1 (hidden): no mailbox (hidden), batch {local}es"
 
 
 def test_a_forged_report_counts_for_nothing() -> None:

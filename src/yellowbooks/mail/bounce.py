@@ -9,7 +9,7 @@ from email.policy import compat32
 from typing import Literal
 
 from yellowbooks.mail.identity import fold, proves
-from yellowbooks.mail.reply import redact
+from yellowbooks.mail.reply import redact, unrepeated
 
 MOST_BYTES = 1024 * 1024
 MOST_PARTS = 20
@@ -105,7 +105,16 @@ def _failure(group: Parsed, to: tuple[str, ...]) -> Failure:
     status = found[1] if found else "5.0.0"
     if status.endswith(".0.0") and closer:  # the reporting server knows no more than what it was told
         status = closer[1]
-    return Failure(tuple(dict.fromkeys(map(fold, addresses))), status, f"{status} {redact(words)}".strip())
+    found_addresses = tuple(dict.fromkeys(map(fold, addresses)))
+    with unrepeated(lambda text: _without(found_addresses, text)):
+        return Failure(found_addresses, status, f"{status} {redact(words)}".strip())
+
+
+def _without(addresses: tuple[str, ...], text: str) -> str:
+    """The words without what stands before the @ of an address, as servers name a mailbox."""
+    for local in {address.rpartition("@")[0] for address in addresses} - {""}:
+        text = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "(hidden)", text, flags=re.IGNORECASE)
+    return text
 
 
 def _field(message: Parsed, name: str) -> str:
