@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import PostgresServer, ValkeyServer
+from tests.faults.log_bugs import BUGS, find
 from tests.faults.log_faults import FAULTS
 from tests.faults.log_rig import Tally, hurt
 
@@ -30,6 +31,19 @@ def line(name: str, store: str, tallies: list[Tally], seed: int) -> str:
     return "| " + " | ".join(str(word) for word in words) + " |"
 
 
+def plant(valkey: ValkeyServer, postgres: PostgresServer, size: int, seed: int) -> int:
+    """Each bug once; the exit status is 0 where all were found."""
+    try:
+        found = {bug: find(bug, size, seed, valkey, postgres) for bug in BUGS}
+    finally:
+        valkey.stop()
+        postgres.server.cleanup()
+    for bug, said in found.items():
+        print(f"| {bug.__doc__} | {BUGS[bug][0]} | {said or 'NOT FOUND'} |")
+    print(f"\n{sum(said is not None for said in found.values())} of {len(BUGS)} planted bugs found")
+    return 0 if all(found.values()) else 1
+
+
 def main() -> int:
     """Every fault so many times; the exit status is 0 where no promise was broken."""
     parser = argparse.ArgumentParser(description="Hurt the job log's database in every way, and compare.")
@@ -37,10 +51,13 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=10, help="how often each fault is made")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="faults whose name has this in it")
+    parser.add_argument("--bugs", action="store_true", help="plant bugs instead, and see whether they are found")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="yb"))
     valkey, postgres, broken, began = ValkeyServer(folder), PostgresServer(), 0, time.monotonic()
     valkey.start()
+    if options.bugs:
+        return plant(valkey, postgres, options.size, options.seed)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     try:
         for (name, store), fault in FAULTS.items():

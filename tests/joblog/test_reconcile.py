@@ -248,13 +248,15 @@ async def test_it_may_run_while_jobs_go_on(both: Both, ping: Kind[Ping]) -> None
 
     async def load() -> None:
         while not stop.is_set():
+            await asyncio.sleep(0.02)
             await put(both.queue, kind, 5)
             for lease in await take(both.queue):
                 await both.queue.settle(lease, Completed())
 
     loading = asyncio.create_task(load())
     async with recording(both.queue, both.log):
-        for _ in range(5):
+        for _ in range(2):
+            await asyncio.sleep(0.1)
             counts = await both.reconcile(rebuild=True)
             assert counts.found == 0, both.found
         stop.set()
