@@ -103,12 +103,13 @@ async def test_the_line_keeps_its_order_and_loses_no_place() -> None:
     assert (line.working, line.waiting) == (0, 0)
 
 
-async def test_a_turn_that_comes_to_one_who_leaves_goes_to_the_next() -> None:
+@pytest.mark.parametrize("turn_first", [True, False])
+async def test_a_turn_that_comes_to_one_who_leaves_goes_to_the_next(turn_first: bool) -> None:
     line = Line(1)
     assert await line.enter(0)
     first, second = (asyncio.create_task(line.enter(30)) for _ in range(2))
     await eventually(lambda: line.waiting == 2)
-    line.leave()
-    first.cancel()
-    assert await second
+    for act in (line.leave, first.cancel) if turn_first else (first.cancel, line.leave):
+        act()
+    assert await asyncio.wait_for(second, 10)
     assert (line.working, line.waiting) == (1, 0)
