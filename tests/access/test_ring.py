@@ -194,3 +194,23 @@ async def test_the_last_use_is_kept_coarsely_and_no_key_stands_anywhere(
     assert (office.folder / "keys.json").stat().st_mode & 0o777 == 0o600
     for text in (kept, copy, str(office.told.lines).encode()):
         assert given.text.rpartition("_")[2][:16].encode() not in text
+
+
+async def test_a_look_that_takes_no_notice_of_its_end_holds_nobody_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring, begun = await office.ring(), asyncio.Event()
+
+    async def deaf() -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise ConnectionError("the client took it for a time-out") from None
+        return ""
+
+    ring.away = True  # then the one who looks waits for the look itself
+    monkeypatch.setattr(office.store, "version", deaf)
+    await asyncio.wait_for(begun.wait(), 30)
+    await asyncio.wait_for(ring.close(), 30)
+    assert all(task.done() for task in ring._tasks)

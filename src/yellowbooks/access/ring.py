@@ -56,7 +56,7 @@ class Ring:
         self._listed, self._seen, self._touched = Listed(), 0.0, 0.0
         self._looking: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
-        self.away = False
+        self.away = self._closing = False
         self._used: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -67,11 +67,12 @@ class Ring:
         self._begin(self._watch())
 
     async def close(self) -> None:
-        """End."""
-        tasks = [*self._tasks]
-        for task in tasks:
+        """End. A client that takes a cancellation for a time-out of its own cannot hold it up."""
+        self._closing = True
+        for task in (tasks := [*self._tasks]):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=2 * PATIENCE_SECONDS)
 
     @property
     def any(self) -> bool:
@@ -187,7 +188,7 @@ class Ring:
     async def _watch(self) -> None:
         with contextlib.suppress(ConnectionError):
             await self._store.announce(self._known.first)
-        while True:
+        while not self._closing:
             await asyncio.sleep(AGAIN_SECONDS if self.away else LOOK_SECONDS)
             if self.away:
                 await self._begin(self._look())
