@@ -1,6 +1,7 @@
 """A kind whose jobs work, take long, or fail in several ways, until somebody brings the template that they lack."""
 
 import asyncio
+from collections.abc import Iterable
 
 from yellowbooks.jobs import Backoff, Kind, Lease, Payload, Permanent
 from yellowbooks.settings import load
@@ -13,6 +14,9 @@ class Report(Payload):
 
     def key(self) -> str | None:
         return self.user
+
+    def private(self) -> Iterable[str]:
+        return (self.user,)
 
 
 async def write(_lease: Lease, report: Report) -> None:

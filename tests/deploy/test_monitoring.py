@@ -69,7 +69,7 @@ async def test_each_query_names_metrics_and_labels_that_there_are(queue: Queue, 
         for labels in re.findall(r"by \(([^)]*)\)", query):
             assert all(any(label.strip() in known[name] for name in names) for label in labels.split(",")), query
     shown = {name for name in known if name.startswith("yb_") and not name.endswith(("_count", "_sum", "_created"))}
-    assert shown - used == {"yb_build_info"}
+    assert shown - used == {"yb_build_info"}  # what needs no chart
 
 
 def test_the_dashboard_is_one_that_grafana_takes() -> None:

@@ -53,7 +53,7 @@ def broken(it: Stage, lost: int, twice: int) -> list[str]:
     """Which promises were broken."""
     found = [f"{row.attack}: {row.failed()} good requests failed" for row in it.rows if row.failed()]
     found += [f"{row.attack}: answered {row.wrong()}" for row in it.rows if row.wrong()]
-    found += [f"{row.attack}: a probe failed" for row in it.rows if float("inf") in row.probes]
+    found += [f"{row.attack}: a probe failed: {one}" for row in it.rows for one in row.unanswered]
     found += [f"{lost} jobs that were answered 202 sent no mail"] if lost else []
     found += [f"{twice} mails came twice"] if twice else []
     found += ["the API told of a failure: " + line for line in it.log().splitlines() if '"failed"' in line][:3]

@@ -34,6 +34,7 @@ class Row:
     good: Told
     memory: float
     probes: list[float] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)  # what a failed probe heard
 
     def failed(self) -> int:
         """Good requests that were not taken."""
@@ -106,10 +107,10 @@ class Stage:
             for n, (name, sockets) in enumerate(attacks)
         ]
         good = asyncio.create_task(self._process("good", self.rate, seconds, f"g{self.number}"))
-        probes = await self._probe(good)
+        probes, unanswered = await self._probe(good)
         told = [await one for one in running]
         name = " + ".join(dict.fromkeys(name for name, _ in attacks)) or "none"
-        row = Row(name, sum(n for _, n in attacks), seconds, told, await good, self._peak(), probes)
+        row = Row(name, sum(n for _, n in attacks), seconds, told, await good, self._peak(), probes, unanswered)
         self.taken += [user for one in (*told, row.good) for user in one.taken]
         self.rows.append(row)
         return row
@@ -136,9 +137,9 @@ class Stage:
         assert process.returncode == 0, f"the attack «{name}» failed"
         return msgspec.json.decode(output, type=Told)
 
-    async def _probe(self, until: "asyncio.Task[Told]") -> list[float]:
+    async def _probe(self, until: "asyncio.Task[Told]") -> tuple[list[float], list[str]]:
         """Ask /healthz and /readyz as a prober does, until then: how long each took; a failed one is infinite."""
-        times = []
+        times, unanswered = [], []
         while not until.done():
             for path in ("healthz", "readyz"):
                 began, line = time.monotonic(), b""
@@ -148,11 +149,13 @@ class Stage:
                         writer.write(f"GET /{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                         line = await reader.readline()
                         writer.close()
-                except (OSError, TimeoutError):
-                    pass
-                times.append((time.monotonic() - began) * 1000 if b" 200 " in line else float("inf"))
+                except (OSError, TimeoutError) as error:
+                    line = repr(error).encode()
+                answered = b" 200 " in line
+                times.append((time.monotonic() - began) * 1000 if answered else float("inf"))
+                unanswered += [] if answered else [f"{path} {line.decode()!r} after {time.monotonic() - began:.1f} s"]
             await asyncio.sleep(0.2)
-        return times
+        return times, unanswered
 
     def _forget_peak(self) -> None:
         Path(f"/proc/{self.roles['api'].pid}/clear_refs").write_text("5")  # proc(5): the peak begins again

@@ -26,6 +26,7 @@ was asked would send the key along with whatever another site's page makes it se
 ENQUEUE = "enqueue-"
 """How the operation of a route begins that takes jobs of one kind, which is its name."""
 
+PROBES = ("health", "ready")  # operations
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 Refused = Callable[[str], None]
@@ -133,12 +134,15 @@ class Keys:
         """A guard that, where nobody needs a key, refuses names that are not this machine's.
 
         The page of another site can make its own name lead here (DNS rebinding); to a browser what it asks then is its
-        own. Its name is what gives it away.
+        own. Its name is what gives it away. Probes are answered by any name: they say nothing of anybody, and a load
+        balancer asks by a name of its own.
         """
 
-        async def check(connection: Connection, _handler: BaseRouteHandler) -> None:
+        async def check(connection: Connection, handler: BaseRouteHandler) -> None:
             host = host_of(connection.headers.get("host", ""))
             if self._hosts is None or not self.open or is_local(host) or host in self._hosts:
+                return
+            if getattr(handler, "operation_id", "") in PROBES:
                 return
             self.refused("host")
             raise HTTPException(
