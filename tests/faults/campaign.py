@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from tests.faults.proxy import Proxy
 from tests.faults.rig import LEASE, Rig
 from tests.faults.worker import Work, kind_of
-from tests.parts import shift_clock
+from tests.parts import eventually, shift_clock
 from yellowbooks.jobs import Queue, State
 from yellowbooks.jobs.outcome import Completed, Retry
 from yellowbooks.jobs.record import parse
@@ -77,6 +77,7 @@ async def restarts(rig: Rig) -> None:
     asking = asyncio.create_task(rig.ask(rig.size, before=0.05))
     for _ in range(max(4, rig.size // 100)):
         await asyncio.sleep(0.4)
+        await eventually(rig.all_listed)  # one that still starts would be ended by the signal itself
         old = rig.alive()[0]
         rig.work(concurrency=20, grace=0.2)
         rig.kill(old, signal.SIGTERM)

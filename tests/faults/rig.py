@@ -82,6 +82,10 @@ class Rig:
         self.workers += fresh
         return fresh
 
+    async def all_listed(self) -> bool:
+        """Whether each worker that lives has said to the queue that it is there."""
+        return len((await self.queue.survey()).workers) >= len(self.alive())
+
     async def ask(
         self, count: int, prefix: str = "j", queue: Queue | None = None, pause: float = 0.0, **fields: Any
     ) -> None:
