@@ -164,7 +164,7 @@ async def _post(count: int) -> list[float]:
     async def post(number: int) -> None:
         body = {"userId": f"u{number}", "email": f"bat{number}@example.mn", "provider": "google", "name": "Бат-Эрдэнэ"}
         text = json.dumps(body).encode()
-        head = f"POST /api/jobs/signin-notification HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        head = f"POST /api/jobs/signin-notification HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
         reader, writer = free.pop()
         sent[f"bat{number}@example.mn"] = time.monotonic_ns()
         writer.write(head.encode() + text)
@@ -193,7 +193,7 @@ async def _ready() -> None:
     for _ in range(300):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader, writer = await asyncio.open_connection("127.0.0.1", API)
-            writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             line = await reader.readline()
             writer.close()
             if b" 200 " in line:
