@@ -20,9 +20,9 @@ class Keyring:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = {_derive(key, b"yb key id", KEY_ID): AESGCM(_derive(key, b"yb payload", 32)) for key in keys}
+        self._keys = {derive(key, b"yb key id", KEY_ID): AESGCM(derive(key, b"yb payload", 32)) for key in keys}
         self._first = next(iter(self._keys))
-        self.secret = _derive(keys[0], b"yb hashes", 32)
+        self.secret = derive(keys[0], b"yb hashes", 32)
 
     def close(self, plain: bytes, about: bytes) -> bytes:
         """The payload as nobody without the first key can read it."""
@@ -44,6 +44,6 @@ class Keyring:
         return closed.startswith(self._first)
 
 
-def _derive(key: str, purpose: bytes, size: int) -> bytes:
+def derive(key: str, purpose: bytes, size: int) -> bytes:
     """A key for one purpose; what is given is random already, so that one keyed hash is enough (NIST SP 800-108)."""
     return hashlib.blake2b(purpose, key=hashlib.sha512(key.encode()).digest(), digest_size=size).digest()

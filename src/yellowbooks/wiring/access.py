@@ -1,6 +1,5 @@
 """Who may call the API: keys of the settings, and those of `yellowbooks keys issue`."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,7 +23,11 @@ def key_secrets(settings: Settings) -> Secrets:
     """What keys the hashes of keys: one from each of YB_SECRET_KEYS, then the data folder's own, which is made where
     there is nothing else. Raises `SettingsError`."""
     path = settings.data_dir / SECRET_FILE
-    every = [_derive(key) for key in settings.secret_keys]
+    every: list[bytes] = []
+    if settings.secret_keys:
+        from yellowbooks.sealing import derive  # what it brings is large, and only for who seals
+
+        every = [derive(key, b"yb api keys", 32) for key in settings.secret_keys]
     if not every or path.exists():
         every += [kept] if (kept := kept_secret(path)) else []
     if not every:
@@ -124,8 +127,3 @@ def _keyless(settings: Settings, roles: Sequence[str], what_to_do: str) -> Setti
         f"YB_HOST: {settings.host} is reached from other machines, and there is no key of {' and of '.join(roles)}. "
         f"{what_to_do}: {issue}. Or set {names}, each to what `yellowbooks keys new` prints"
     )
-
-
-def _derive(key: str) -> bytes:
-    """For this purpose alone: what seals payloads comes from the same secret (NIST SP 800-108)."""
-    return hashlib.blake2b(b"yb api keys", key=hashlib.sha512(key.encode()).digest(), digest_size=32).digest()
