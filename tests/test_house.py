@@ -43,7 +43,7 @@ FOLDERS = {
 BELOW: dict[str, set[str]] = {
     "jobs": set(), "mail": set(), "settings": {"parsers"}, "parsers": set(),
     "signin": {"jobs", "mail"}, "joblog": {"jobs"}, "observe": set(), "health": set(), "processes": set(), "acceptance": set(),
-    "access": set(),
+    "access": {"addresses"}, "addresses": set(),
     "api": {"access", "intake", "signin", "jobs", "mail", "views"}, "intake": {"jobs", "spool", "patience"}, "patience": set(), "views": {"jobs"},
     "metrics": {"jobs"},
     "tracing": {"jobs", "mail"},
@@ -53,7 +53,7 @@ BELOW: dict[str, set[str]] = {
     "dashboard": set(),  # what it shows and does goes over HTTP
     "privacy": {"intake", "spool", "joblog", "signin", "jobs", "mail", "views"},
     "wiring": {"edge", "access", "privacy", "intake", "spool", "alerts", "notme", "views", "signin", "joblog", "demo", "webhooks", "api", "operators", "dashboard", "jobs", "mail", "settings", "observe", "health", "metrics", "sealing", "tracing"},
-    "webhooks": {"signin", "jobs"}, "notme": {"jobs"}, "edge": set(),
+    "webhooks": {"signin", "jobs"}, "notme": {"jobs"}, "edge": {"addresses"},
     "demo": {"client"},
     "spool": set(), "client": {"spool"},
     "doctor": {"jobs", "joblog", "mail"},

@@ -1,9 +1,10 @@
 """How often somebody may be wrong about a key when he signs in."""
 
-import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable
+
+from yellowbooks.addresses import read_address, subscriber
 
 OWN = 10  # failures of one address within OWN_SECONDS
 OWN_SECONDS = 900.0
@@ -53,12 +54,5 @@ class Throttle:
 
 
 def _home(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found), 64), strict=False))
-    return str(found)
+    found = read_address(address)
+    return "" if found is None else subscriber(found)
