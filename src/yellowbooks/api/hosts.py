@@ -3,6 +3,9 @@
 import ipaddress
 from urllib.parse import urlsplit
 
+PROBES = ("/healthz", "/readyz")
+"""Paths at which balancers and probes ask, without a key and by names of their own."""
+
 
 def host_of(header: str) -> str:
     """The name in a Host header (RFC 9110, section 7.2), without its port; "" where there is none."""

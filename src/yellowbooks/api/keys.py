@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException, NotAuthorizedException, Permissio
 from litestar.handlers import BaseRouteHandler
 
 from yellowbooks.access import Found, Ring, Sessions, read_key
-from yellowbooks.api.hosts import host_of, is_local
+from yellowbooks.api.hosts import PROBES, host_of, is_local
 from yellowbooks.api.session import COOKIE, FORM, look_at_act, to_sign_in
 from yellowbooks.api.signed import KEY_ID, PROVE, Verify, fault_of, is_signed, job_id_of, verified
 
@@ -26,7 +26,6 @@ was asked would send the key along with whatever another site's page makes it se
 ENQUEUE = "enqueue-"
 """How the operation of a route begins that takes jobs of one kind, which is its name."""
 
-PROBES = ("health", "ready")  # operations
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 Refused = Callable[[str], None]
@@ -138,11 +137,11 @@ class Keys:
         balancer asks by a name of its own.
         """
 
-        async def check(connection: Connection, handler: BaseRouteHandler) -> None:
+        async def check(connection: Connection, _handler: BaseRouteHandler) -> None:
+            if connection.scope["path"] in PROBES:
+                return
             host = host_of(connection.headers.get("host", ""))
             if self._hosts is None or not self.open or is_local(host) or host in self._hosts:
-                return
-            if getattr(handler, "operation_id", "") in PROBES:
                 return
             self.refused("host")
             raise HTTPException(

@@ -7,6 +7,7 @@ import msgspec
 from litestar import MediaType, Request
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from yellowbooks.api.hosts import PROBES
 from yellowbooks.api.session import COOKIE
 from yellowbooks.api.signed import KEY_ID
 from yellowbooks.jobs import Kind, State
@@ -84,7 +85,7 @@ ENQUEUED = {
 FOLLOWED = ("follow-job", "show-job", "cancel", "reveal", "job-mail")
 """Operations on one job, which the answer to its POST leads to."""
 
-OPEN = ("/healthz", "/readyz", "/api/webhooks/")
+OPEN = (*PROBES, "/api/webhooks/")
 """Where no key of ours is asked for."""
 
 KEYS = {
@@ -180,7 +181,7 @@ def _complete(operation: dict[str, Any], answers: Mapping[str, str]) -> None:
 
 def _answers(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
     answers = dict(ANSWERS)
-    if not path.startswith(("/healthz", "/readyz")):
+    if not path.startswith(PROBES):
         answers |= UNAUTHORIZED
     if not path.startswith(OPEN):
         answers |= FORBIDDEN
