@@ -57,13 +57,16 @@ class Graves:
 
     async def shown(self, job_ids: Sequence[str]) -> list[Job | None]:
         """What the queue knows of each of these jobs."""
+        found = zip(job_ids, await self.records(job_ids), strict=True)
+        return [record.job_of(job_id, raw, story) for job_id, (raw, story) in found]
+
+    async def records(self, job_ids: Sequence[str]) -> list[tuple[bytes, bytes]]:
+        """The record and the story of each of these jobs, as they are kept; b"" where there is none."""
         if not job_ids:
             return []
         keys = [f"{self.tag}:{part}:{job_id}" for job_id in job_ids for part in ("job", "story")]
         values = await self.link.reach(lambda: self.link.client.mget(keys))
-        return [
-            record.job_of(job_id, values[2 * n] or b"", values[2 * n + 1] or b"") for n, job_id in enumerate(job_ids)
-        ]
+        return [(values[n] or b"", values[n + 1] or b"") for n in range(0, len(values), 2)]
 
 
 def _top(below: int | None) -> str:

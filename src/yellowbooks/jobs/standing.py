@@ -38,12 +38,8 @@ async def standing(part: Queue, *, sealed: bool) -> AsyncIterator[list[Standing]
     while True:
         cursor, keys = await part.link.reach(partial(client.scan, cursor, match=f"{prefix}*", count=SCANNED))
         for some in chunks((key.decode().removeprefix(prefix) for key in keys), MOST_ITEMS):
-            both = [f"{part.tag}:{name}:{job_id}" for job_id in some for name in ("job", "story")]
-            values = await part.link.reach(partial(client.mget, both))
-            found = (
-                _standing(job_id, values[2 * n] or b"", values[2 * n + 1] or b"", sealed=sealed)
-                for n, job_id in enumerate(some)
-            )
+            stored = zip(some, await part.records(some), strict=True)
+            found = (_standing(job_id, raw, story, sealed=sealed) for job_id, (raw, story) in stored)
             yield [one for one in found if one]
         if not cursor:
             return
