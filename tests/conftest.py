@@ -9,6 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -85,15 +86,22 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """The server that the tests share; each test has keys of its own."""
+@contextmanager
+def running_valkey() -> Iterator[ValkeyServer]:
+    """A server, and its folder, for as long as it is used."""
     folder = Path(tempfile.mkdtemp(prefix="yb"))
     server = ValkeyServer(folder)
     server.start()
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """The server that the tests share; each test has keys of its own."""
+    with running_valkey() as server:
+        yield server
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ValkeyServer
+from tests.conftest import ValkeyServer, running_valkey
 from tests.test_up import System, free_port
 
 Start = Callable[..., "Api"]
@@ -39,12 +39,8 @@ def api(valkey: ValkeyServer, **settings: str) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def edge_valkey() -> Iterator[ValkeyServer]:
-    folder = Path(tempfile.mkdtemp(prefix="yb"))
-    server = ValkeyServer(folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with running_valkey() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
